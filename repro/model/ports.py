@@ -1,0 +1,138 @@
+"""What one room needs from another, as Protocols; workflows connect them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from repro.model.lock import LockedPackage
+from repro.model.observation import Cost, LeftOut, PackageRef
+from repro.model.project import LayerKind
+from repro.primitives.digest import Digest
+
+
+class BlobReader(Protocol):
+    """Where blobs are read from; no unverified byte leaves it."""
+
+    def open_blob(self, digest: Digest, size: int) -> BinaryIO:
+        """A stream of the blob's bytes that raises ArchiveError at its end on a wrong digest."""
+        ...
+
+
+class BlobWriter(Protocol):
+    """Where finished blobs are put."""
+
+    def put_bytes(self, data: bytes) -> Digest:
+        """Store a small blob; its digest."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFile:
+    """One path of a package on the host (absolute); ``member`` is its name in the package."""
+
+    path: str
+    member: str
+
+
+class PackageIndex(Protocol):
+    """A package source as the closure sees it (implemented by pin.base.PackageSource)."""
+
+    name: str
+    kind: LayerKind
+
+    def owner(self, path: str) -> PackageRef | None:
+        """The installed package that owns this absolute, symlink-free host path."""
+        ...
+
+    def files(self, package: PackageRef) -> Sequence[PackageFile]:
+        """The package's files worth packing, host paths, sorted."""
+        ...
+
+    def left_out(self, package: PackageRef) -> Sequence[LeftOut]:
+        """What of the package is not packed (documentation, tests …), in groups."""
+        ...
+
+    def requires(self, package: PackageRef) -> Sequence[PackageRef]:
+        """Installed packages that must come along because code may load them lazily."""
+        ...
+
+    def lock(self, package: PackageRef) -> LockedPackage:
+        """The package's pin."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxRequest:
+    """One command to run sealed.
+
+    ``layers`` are unpacked layer folders, lowest first. ``upper`` and ``work`` are empty
+    or earlier-used folders on one file system: the thin writable layer. ``argv`` runs in
+    ``cwd`` (absolute, inside) with exactly ``environment``. Output goes to the two file
+    descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``.
+    """
+
+    layers: Sequence[str]
+    upper: str
+    work: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: str
+    stdout: int
+    stderr: int
+    stdin: int | None = None
+    timeout: float | None = None
+    network: str = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxResult:
+    """How a sealed command ended: exit status (128+N for a signal) and what it used."""
+
+    exit: int
+    cost: Cost
+    timed_out: bool = False
+    first_instruction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """What an engine enforces: each property with the mechanism, or why it does not."""
+
+    engine: str
+    version: str
+    enforced: Mapping[str, str]
+    not_enforced: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sandbox(Protocol):
+    """A usable engine (implemented by runtime.base.Runtime)."""
+
+    name: str
+
+    def seal(self, network: str = "none") -> Seal:
+        """What a run with this engine would enforce."""
+        ...
+
+    def run(self, request: SandboxRequest) -> SandboxResult:
+        """Run to the end. Raises RuntimeUnavailable when the sandbox cannot be set up."""
+        ...
+
+
+class OutputFile(Protocol):
+    """One output's bytes, opened safely by whoever holds them."""
+
+    size: int
+    digest: Digest
+    link: bool
+
+    def open(self) -> BinaryIO:
+        """A fresh seekable stream of the bytes."""
+        ...
+
+
+OutputSet = Mapping[str, OutputFile]
+"""Outputs by path relative to the project root."""
+
+Names = Iterable[str]

@@ -1,0 +1,1 @@
+"""The pin room (see docs)."""

@@ -1,0 +1,54 @@
+"""Content digests as a type (OCI image-spec, descriptor.md, "Digests")."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from repro.errors import ArchiveError
+
+_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, order=True)
+class Digest:
+    """A sha256 content digest; its text form is ``sha256:<64 lower-case hex>``."""
+
+    hex: str
+
+    @classmethod
+    def parse(cls, text: object) -> Digest:
+        """Read the text form. Raises ArchiveError for anything but a full sha256."""
+        if not isinstance(text, str) or not _PATTERN.fullmatch(text):
+            raise ArchiveError(f"not a sha256 digest: {str(text)[:80]!r}", slug="archive-digest")
+        return cls(text[7:])
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        """The digest of these bytes."""
+        return cls(hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def of_stream(cls, chunks: Iterable[bytes]) -> Digest:
+        """The digest of these chunks in order."""
+        running = hashlib.sha256()
+        for chunk in chunks:
+            running.update(chunk)
+        return cls(running.hexdigest())
+
+    @classmethod
+    def of_file(cls, stream: BinaryIO) -> Digest:
+        """The digest of what is left to read in ``stream``."""
+        return cls.of_stream(iter(lambda: stream.read(_CHUNK), b""))
+
+    @property
+    def short(self) -> str:
+        """The first twelve hex digits, for people; never for look-ups."""
+        return self.hex[:12]
+
+    def __str__(self) -> str:
+        return f"sha256:{self.hex}"

@@ -1,0 +1,40 @@
+"""Progress events: the core emits them, the command line draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class EventKind(Enum):
+    """What an event says about a phase."""
+
+    BEGIN = "begin"
+    PROGRESS = "progress"
+    DONE = "done"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened: ``phase`` is a word like ``pack``, ``text`` for people.
+
+    ``done`` and ``total`` are bytes where known; ``seconds`` is the phase's duration.
+    """
+
+    kind: EventKind
+    phase: str
+    text: str = ""
+    done: int | None = None
+    total: int | None = None
+    seconds: float | None = None
+    code: str | None = None
+
+
+Observer = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """An observer that ignores everything."""

@@ -1,0 +1,100 @@
+"""Files that are replaced whole, opened inside a root, and walked in a fixed order."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_OPENAT2 = 437  # the same number on every architecture (asm-generic/unistd.h)
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_IN_ROOT = 0x10
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    ]
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Write a file beside ``path``, then put it in its place in one step.
+
+    Order: write, fsync the file, rename, fsync the folder. When the body raises, the
+    file that stood there before is untouched and the temporary one is gone.
+    """
+    fd, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync a folder, so that a rename in it survives a power loss."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: bool = False) -> int:
+    """Open ``name`` below the folder ``root_fd`` and never outside it; the new descriptor.
+
+    openat2(2) with RESOLVE_IN_ROOT; with ``follow`` false a symlink anywhere on the way
+    is an error (ELOOP). Raises OSError as open(2) does.
+    """
+    resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+    if not follow:
+        resolve |= RESOLVE_NO_SYMLINKS
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd: int = libc.syscall(
+        _OPENAT2, root_fd, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how)
+    )
+    if fd >= 0:
+        return fd
+    number = ctypes.get_errno()
+    if number == errno.ENOSYS:
+        raise OSError(number, f"openat2 needs Linux 5.6 (this is {platform.release()})", name)
+    raise OSError(number, os.strerror(number), name)
+
+
+def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every entry below ``root`` as (relative path, lstat), parents first, sorted by bytes.
+
+    Symlinks are not followed. A folder that cannot be listed raises OSError.
+    """
+    pending = [""]
+    while pending:
+        rel = pending.pop()
+        with os.scandir(os.path.join(root, rel) if rel else root) as entries:  # noqa: PTH118
+            found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        folders = []
+        for entry in found:
+            path = f"{rel}/{entry.name}" if rel else entry.name
+            status = entry.stat(follow_symlinks=False)
+            yield path, status
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(path)
+        pending.extend(reversed(folders))

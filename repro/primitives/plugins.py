@@ -1,0 +1,33 @@
+"""Find the one class each module of a folder holds, in the order of its rank."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def load_plugins(package: ModuleType, base: type[T]) -> list[type[T]]:
+    """Every concrete subclass of ``base`` defined in a module of ``package``.
+
+    Sorted by ``rank`` (smaller first), then by name, so that the order never depends
+    on the file system. Raises TypeError when a module defines none.
+    """
+    found: list[type[T]] = []
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        own = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, base)
+            and value is not base
+            and value.__module__ == module.__name__
+        ]
+        if not own:
+            raise TypeError(f"{module.__name__} defines no {base.__name__}")
+        found.extend(own)
+    return sorted(found, key=lambda cls: (getattr(cls, "rank", 50), cls.__name__))
