@@ -1,0 +1,323 @@
+"""Read ``repro.yml`` (field list: docs/repro-yml.md) into a Project, strictly.
+
+Every field is optional. An unknown field is an error that names the nearest known one,
+since a misspelt ``outputs`` would otherwise weaken a verdict in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from repro.errors import ProjectError
+from repro.model.project import OutputRule, Step
+from repro.primitives.texts import printable
+
+CONFIG_NAMES = ("repro.yml", "repro.yaml")
+_MAX_CONFIG = 1 << 20
+_TOP = (
+    "version", "name", "run", "steps", "notebooks", "inputs", "outputs", "environment",
+    "seed", "resources", "secrets", "paper",
+)  # fmt: skip
+_STEP = ("name", "run", "needs", "cwd", "timeout")
+_INPUTS = ("include", "exclude", "remote")
+_OUTPUT = ("path", "compare", "required")
+_ENVIRONMENT = ("python", "conda", "apt", "r", "variables", "base")
+_RESOURCES = ("cpus", "memory", "time", "gpu")
+_COMPARE = (
+    "rtol", "atol", "as", "ignore", "max_pixels", "min_ssim", "sort", "key",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """repro.yml as read. ``notes`` name fields that are accepted but not applied yet."""
+
+    path: str
+    name: str | None = None
+    title: str | None = None
+    steps: tuple[Step, ...] = ()
+    notebooks: tuple[str, ...] = ()
+    outputs: tuple[OutputRule, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    variables: Mapping[str, str] | None = None
+    time_limit: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def find_config(root: Path) -> Path | None:
+    """The project's repro.yml, when there is one."""
+    for name in CONFIG_NAMES:
+        if (root / name).is_file():
+            return root / name
+    return None
+
+
+def read_config(path: Path) -> Config:
+    """Parse a repro.yml. Raises ProjectError naming the field (and line) that is wrong."""
+    fields = _document(path)
+    _known(fields, _TOP, "")
+    if fields.get("version", 1) != 1:
+        raise _wrong("version", "this repro reads version 1", "install a newer repro")
+    environment = _table(fields.get("environment"), "environment", _ENVIRONMENT)
+    inputs = _table(fields.get("inputs"), "inputs", _INPUTS)
+    resources = _table(fields.get("resources"), "resources", _RESOURCES)
+    paper = fields.get("paper")
+    return Config(
+        path=str(path),
+        name=_name(fields.get("name")),
+        title=_title(paper),
+        steps=_steps(fields),
+        notebooks=tuple(_text_list(fields.get("notebooks"), "notebooks")),
+        outputs=tuple(_outputs(fields.get("outputs"))),
+        include=tuple(_text_list(inputs.get("include"), "inputs.include")),
+        exclude=tuple(_text_list(inputs.get("exclude"), "inputs.exclude")),
+        variables=_variables(environment.get("variables"), fields.get("seed")),
+        time_limit=_duration(resources.get("time"), "resources.time"),
+        notes=tuple(_notes(fields, environment, inputs, resources)),
+    )
+
+
+def command_step(argv: Iterable[str]) -> Step:
+    """A step from a command line as typed after ``--``."""
+    words = tuple(argv)
+    return Step(name=Path(words[0]).name, argv=words)
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        data = path.read_bytes()
+        if len(data) > _MAX_CONFIG:
+            raise ProjectError(f"{path.name} is larger than 1 MiB")
+        found = yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ProjectError(f"{path.name}{where}: {problem}", slug="config") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProjectError(f"{path.name} cannot be read: {error}", slug="config") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ProjectError(f"{path.name} must hold fields, such as `run: make all`", slug="config")
+    return found
+
+
+def _wrong(field: str, problem: str, hint: str | None = None) -> ProjectError:
+    return ProjectError(f"repro.yml: {field}: {problem}", hint=hint, slug="config")
+
+
+def _known(fields: Mapping[Any, Any], names: tuple[str, ...], where: str) -> None:
+    for key in fields:
+        if key in names:
+            continue
+        near = difflib.get_close_matches(str(key), names, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known fields: {', '.join(names)}"
+        raise _wrong(f"{where}{printable(str(key), 60)}", "unknown field", hint)
+
+
+def _table(value: object, field: str, names: tuple[str, ...]) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(field, "must hold fields")
+    _known(value, names, f"{field}.")
+    return value
+
+
+def _text_list(value: object, field: str) -> list[str]:
+    if value is None:
+        return []
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise _wrong(field, "must be a list of texts")
+    for item in items:
+        _inside(item, field)
+    return items
+
+
+def _inside(path: str, field: str) -> str:
+    if path.startswith("/") or ".." in path.split("/") or not path:
+        raise _wrong(field, f"{printable(path, 80)!r} must be a path inside the project")
+    return path
+
+
+def _name(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
+        raise _wrong("name", "use letters, digits, '.', '_' and '-', at most 100")
+    return value
+
+
+def _title(paper: object) -> str | None:
+    if paper is None:
+        return None
+    fields = _table(paper, "paper", ("title", "doi", "citation"))
+    title = fields.get("title")
+    return title if isinstance(title, str) else None
+
+
+def _steps(fields: Mapping[str, Any]) -> tuple[Step, ...]:
+    if "run" in fields and "steps" in fields:
+        raise _wrong("run", "give either `run` or `steps`, not both")
+    if "run" in fields:
+        return (Step(name="run", argv=_argv(fields["run"], "run")),)
+    listed = fields.get("steps") or []
+    if not isinstance(listed, list):
+        raise _wrong("steps", "must be a list")
+    steps = tuple(_step(item, number) for number, item in enumerate(listed))
+    return _ordered(steps)
+
+
+def _step(value: object, number: int) -> Step:
+    where = f"steps[{number}]"
+    if isinstance(value, str):
+        return Step(name=f"step{number + 1}", argv=_argv(value, where))
+    fields = _table(value, where, _STEP)
+    name = fields.get("name", f"step{number + 1}")
+    if not isinstance(name, str):
+        raise _wrong(f"{where}.name", "must be text")
+    cwd = fields.get("cwd", ".")
+    if not isinstance(cwd, str):
+        raise _wrong(f"{where}.cwd", "must be text")
+    return Step(
+        name=name,
+        argv=_argv(fields.get("run"), f"{where}.run"),
+        cwd=_inside(cwd, f"{where}.cwd"),
+        needs=tuple(_text_list(fields.get("needs"), f"{where}.needs")),
+        timeout=_duration(fields.get("timeout"), f"{where}.timeout"),
+    )
+
+
+def _argv(value: object, field: str) -> tuple[str, ...]:
+    """A list is taken as it is; text with shell syntax goes through ``sh -c``."""
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(field, "must be a command")
+    if re.search(r"[|&;<>$`*?(){}\n~#]|\[|\\", value) or re.match(r"\s*\w+=", value):
+        return ("sh", "-e", "-c", value)
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as error:
+        raise _wrong(field, f"{error}") from None
+
+
+def _ordered(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Steps so that each comes after those it needs; the listed order otherwise."""
+    names = [step.name for step in steps]
+    for name in names:
+        if names.count(name) > 1:
+            raise _wrong("steps", f"two steps are named {name!r}")
+    done: list[Step] = []
+    waiting = list(steps)
+    while waiting:
+        ready = next(
+            (
+                step
+                for step in waiting
+                if all(need in {d.name for d in done} for need in step.needs)
+            ),
+            None,
+        )
+        if ready is None:
+            missing = [n for step in waiting for n in step.needs if n not in names]
+            problem = f"needs {missing[0]!r}, which is no step" if missing else "need each other"
+            raise _wrong("steps", f"{waiting[0].name!r}: {problem}")
+        done.append(ready)
+        waiting.remove(ready)
+    return tuple(done)
+
+
+def _outputs(value: object) -> Iterable[OutputRule]:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        raise _wrong("outputs", "must be a list")
+    for number, item in enumerate(value):
+        where = f"outputs[{number}]"
+        if isinstance(item, str):
+            yield OutputRule(pattern=_inside(item, where))
+            continue
+        fields = _table(item, where, _OUTPUT)
+        path = fields.get("path")
+        if not isinstance(path, str):
+            raise _wrong(f"{where}.path", "must be a path")
+        required = fields.get("required", True)
+        if not isinstance(required, bool):
+            raise _wrong(f"{where}.required", "must be true or false")
+        compare = _table(fields.get("compare"), f"{where}.compare", _COMPARE)
+        yield OutputRule(
+            pattern=_inside(path, f"{where}.path"),
+            required=required,
+            compare={key: _option(item, f"{where}.compare.{key}") for key, item in compare.items()},
+        )
+
+
+def _option(value: object, field: str) -> object:
+    """Numbers become text: the options are sealed, and canonical JSON has no floats."""
+    if isinstance(value, bool) or isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, list):
+        return [_option(item, field) for item in value]
+    raise _wrong(field, "must be a number, text or a list of them")
+
+
+def _variables(value: object, seed: object) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field, table in (("seed", seed), ("environment.variables", value)):
+        if table is None:
+            continue
+        if not isinstance(table, dict):
+            raise _wrong(field, "must hold NAME: value")
+        for key, item in table.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
+                raise _wrong(f"{field}.{printable(str(key), 60)}", "not a variable's name")
+            if not isinstance(item, (str, int, float)) or isinstance(item, bool):
+                raise _wrong(f"{field}.{key}", "must be text or a number")
+            found[str(key)] = str(item)
+    return found
+
+
+def _duration(value: object, field: str) -> float | None:
+    """Seconds from ``90``, ``"90s"``, ``"30m"``, ``"2h"``."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value))
+    if match is None or float(match.group(1)) <= 0:
+        raise _wrong(field, f"{printable(str(value), 40)!r} is no duration", "write 90s, 30m or 2h")
+    return float(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[match.group(2)]
+
+
+def _notes(
+    fields: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    resources: Mapping[str, Any],
+) -> Iterable[str]:
+    for key in ("cpus", "memory", "gpu"):
+        if key in resources:
+            yield f"repro.yml: resources.{key} is not enforced by this version"
+    for key in ("python", "conda", "apt", "r", "base"):
+        if environment.get(key, "auto") != "auto":
+            yield f"repro.yml: environment.{key} is not applied: what the run used is packed"
+    if "secrets" in fields:
+        yield "repro.yml: secrets.deny is not applied by this version; use inputs.exclude"
+    if "remote" in inputs:
+        raise _wrong(
+            "inputs.remote",
+            "downloads are not done by this version",
+            "download the file into the project before the snapshot",
+        )

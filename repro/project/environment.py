@@ -1,0 +1,62 @@
+"""The environment of the recording, the self-test and the rerun: by allow-list only.
+
+A variable that is not named here never enters an archive (safety.md, P32).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FIXED: Mapping[str, str] = {
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "MPLBACKEND": "Agg",
+    "TERM": "dumb",
+}
+"""Set to these values for every run; repro.yml may override them."""
+
+TAKEN = (
+    "PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH",
+    "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "JUPYTER_PATH", "LD_LIBRARY_PATH", "PERL5LIB",
+    "NODE_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH",
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES", "MKL_CBWR",
+)  # fmt: skip
+"""Taken from the author's shell when set there: where things are found, and how many threads."""
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnvironment:
+    """``values`` is exactly what the program gets. ``altered`` lists the names whose value
+    differs from the author's shell. ``cache`` is the scratch folder of XDG_CACHE_HOME."""
+
+    values: Mapping[str, str]
+    altered: tuple[str, ...]
+    cache: str
+
+
+def build(
+    environ: Mapping[str, str], *, root: str, clamp: int, variables: Mapping[str, str]
+) -> RunEnvironment:
+    """The environment of a run of the project at ``root``, the same in record and rerun."""
+    cache = (
+        "/tmp/repro-cache-"
+        + hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    )
+    values = {name: environ[name] for name in TAKEN if environ.get(name)}
+    values.setdefault("PATH", DEFAULT_PATH)
+    values.setdefault("HOME", "/nonexistent")
+    values.update(FIXED)
+    values["SOURCE_DATE_EPOCH"] = str(clamp)
+    values["XDG_CACHE_HOME"] = cache
+    values.update(variables)
+    altered = tuple(
+        sorted(n for n, value in values.items() if n in environ and environ[n] != value)
+    )
+    return RunEnvironment(values=dict(sorted(values.items())), altered=altered, cache=cache)

@@ -1,0 +1,64 @@
+"""Where this user's cache lies, and short-lived folders inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from repro.errors import StorageError
+
+
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """``REPRO_CACHE``, else ``$XDG_CACHE_HOME/repro``, else ``~/.cache/repro``."""
+    if environ.get("REPRO_CACHE"):
+        return Path(environ["REPRO_CACHE"])
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"]) / "repro"
+    home = environ.get("HOME")
+    if not home:
+        raise StorageError("neither HOME nor REPRO_CACHE is set", hint="export REPRO_CACHE=FOLDER")
+    return Path(home) / ".cache" / "repro"
+
+
+@contextlib.contextmanager
+def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
+    """A private folder below the cache that is gone afterwards, whatever happens.
+
+    Raises StorageError when it cannot be made.
+    """
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=root))
+    except OSError as error:
+        raise StorageError(
+            f"no scratch folder in {root}: {error.strerror}",
+            hint="set REPRO_CACHE to a folder you can write",
+        ) from None
+    try:
+        yield folder
+    finally:
+        if not keep:
+            remove_tree(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a tree, also folders that a run (or overlayfs) left without permissions."""
+
+    def mend(function: object, path: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            parent = os.path.dirname(path)
+            for place in (parent, path):
+                status = os.lstat(place)
+                if stat.S_ISDIR(status.st_mode):
+                    os.chmod(place, 0o700)
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+
+    shutil.rmtree(folder, onerror=mend)

@@ -1,0 +1,186 @@
+"""Run recorded steps sealed, and collect what they wrote: self-test, verify and run share it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.compare.sides import outputs_in
+from repro.errors import RerunFailed
+from repro.model.observation import StepSeen
+from repro.model.ports import OutputFile, Sandbox, SandboxRequest
+from repro.model.project import Step
+from repro.model.recording import Claims
+from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.files import open_inside, walk
+from repro.primitives.texts import printable
+from repro.project.detect import is_cache
+from repro.project.globs import matches_any
+
+_TAIL_BYTES = 16_384
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerun:
+    """What a sealed rerun gave: how each step ended, and its outputs by project path."""
+
+    steps: tuple[StepSeen, ...]
+    produced: Mapping[str, OutputFile]
+    notes: tuple[str, ...]
+    folder: str
+
+    @property
+    def exit(self) -> int:
+        """The exit status of the last step that ran."""
+        return self.steps[-1].exit if self.steps else 0
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of all steps."""
+        return sum(step.cost.wall for step in self.steps)
+
+    @property
+    def peak_memory(self) -> int | None:
+        """The largest peak of a step, in bytes, where it was measured."""
+        peaks = [s.cost.peak_memory for s in self.steps if s.cost.peak_memory is not None]
+        return max(peaks, default=None)
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of the last step."""
+        return self.steps[-1].tail if self.steps else ()
+
+
+def rerun(
+    sandbox: Sandbox,
+    layers: Sequence[str],
+    claims: Claims,
+    folder: Path,
+    *,
+    timeout: float | None = None,
+    network: str = "none",
+    observer: Observer = silent,
+) -> Rerun:
+    """Run every step of ``claims`` in one thin writable layer below ``folder``.
+
+    Stops at the first step that fails. ``timeout`` (seconds) limits each step and
+    replaces a recorded limit. Raises RuntimeUnavailable when the sandbox cannot start.
+    """
+    upper, work = folder / "upper", folder / "work"
+    upper.mkdir()
+    work.mkdir()
+    seen: list[StepSeen] = []
+    for step in claims.steps:
+        observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
+        seen.append(
+            run_step(sandbox, layers, claims, step, folder, timeout=timeout, network=network)
+        )
+        if seen[-1].exit != 0:
+            break
+    produced, notes = collect(upper, claims)
+    return Rerun(steps=tuple(seen), produced=produced, notes=notes, folder=str(folder))
+
+
+def run_step(
+    sandbox: Sandbox,
+    layers: Sequence[str],
+    claims: Claims,
+    step: Step,
+    folder: Path,
+    *,
+    timeout: float | None,
+    network: str,
+) -> StepSeen:
+    """Run one step; its output goes to ``folder/log``, its last lines into the result."""
+    log = folder / "log"
+    with log.open("ab") as stream:
+        start = stream.tell()
+        result = sandbox.run(
+            SandboxRequest(
+                layers=layers,
+                upper=str(folder / "upper"),
+                work=str(folder / "work"),
+                argv=step.argv,
+                environment=claims.environment,
+                cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
+                stdout=stream.fileno(),
+                stderr=stream.fileno(),
+                timeout=timeout if timeout is not None else step.timeout,
+                network=network,
+            )
+        )
+    return StepSeen(
+        name=step.name,
+        exit=result.exit,
+        cost=result.cost,
+        tail=_tail(log, start),
+        timed_out=result.timed_out,
+    )
+
+
+def collect(upper: Path, claims: Claims) -> tuple[dict[str, OutputFile], tuple[str, ...]]:
+    """What the run left in the project, by path; links in the writable layer are not followed.
+
+    With declared outputs only the recorded paths are looked at. Special files and paths
+    that cannot be read are named in the notes.
+    """
+    notes: list[str] = []
+    root_fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        project_fd = open_inside(
+            root_fd, claims.root.lstrip("/") or ".", os.O_RDONLY | os.O_DIRECTORY
+        )
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return {}, ()
+        raise RerunFailed(
+            f"the rerun replaced its project folder {printable(claims.root)}: {error.strerror}"
+        ) from None
+    finally:
+        os.close(root_fd)
+    # The descriptor stays open for the outputs' lifetime: they are read through it.
+    base = f"/proc/self/fd/{project_fd}"
+    wanted = {output.path for output in claims.outputs} if claims.declared else None
+    paths = []
+    try:
+        for path, status in walk(base):
+            if is_cache(path) or matches_any(path, claims.exclude):
+                continue
+            if wanted is not None and path not in wanted:
+                continue
+            if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+                paths.append(path)
+            elif not stat.S_ISDIR(status.st_mode) and not _is_whiteout(status):
+                notes.append(f"not compared: {printable(path)} is a special file")
+    except OSError as error:
+        raise RerunFailed(
+            f"what the rerun wrote cannot be read: {printable(str(error.filename or ''))}: "
+            f"{error.strerror}"
+        ) from None
+    return dict(outputs_in(base, paths)), tuple(notes)
+
+
+def step_text(step: Step) -> str:
+    """A step for people: the notebook, or the command as it could be pasted."""
+    if step.notebook is not None:
+        return f"notebook {printable(step.notebook)}"
+    words = step.argv[3:] if step.argv[:3] == ("sh", "-e", "-c") else step.argv
+    return printable(" ".join(words), 100)
+
+
+def _is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _tail(log: Path, start: int) -> tuple[str, ...]:
+    with log.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(start, stream.tell() - _TAIL_BYTES))
+        text = stream.read().decode("utf-8", "replace")
+    return tuple(text.splitlines()[-_TAIL_LINES:])
