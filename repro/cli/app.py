@@ -1,0 +1,117 @@
+"""``main()``: build the command line, turn errors into a message and an exit code.
+
+Typer ends with status 1 on an uncaught exception, which would read as "results differ";
+so everything that leaves a command is caught here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from typing import NoReturn
+
+import typer
+
+from repro import __version__
+from repro.cli import commands
+from repro.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, ReproError, StorageError
+from repro.primitives.texts import printable
+
+EPILOG = (
+    "Exit codes: 0 done or reproduced; 1 not reproduced; 2 usage; 3 project or repro.yml; "
+    "4 archive damaged or hostile; 5 the run failed; 6 no usable engine; 7 network; "
+    "8 signature; 70 a bug of repro; 130 interrupted."
+)
+
+
+def build_app() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="repro",
+        help="Snapshot an analysis into one hashed archive, rerun it sealed, "
+        "and say whether it gives the same results.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def top(
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    ) -> None:
+        if version:
+            print(f"repro {__version__}")
+            raise typer.Exit
+
+    commands.register(app)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a documented status."""
+    try:
+        build_app()()
+    except SystemExit as ending:
+        _flush()
+        raise SystemExit(ending.code) from None
+    except ReproError as error:
+        _report(error)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("interrupted: nothing was left half-written", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    except OSError as error:
+        _report(_storage(error))
+        raise SystemExit(StorageError.exit_code) from None
+    except Exception:
+        _bug()
+        raise SystemExit(EXIT_INTERNAL) from None
+    raise SystemExit(0)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _storage(error: OSError) -> StorageError:
+    """A system error that no room translated: say it plainly with the file it is about."""
+    name = printable(str(error.filename)) if error.filename is not None else "the disk"
+    return StorageError(
+        f"{name}: {error.strerror or error}",
+        hint="free some space, or set REPRO_CACHE and TMPDIR to another disk"
+        if error.errno in (28, 122)
+        else None,
+    )
+
+
+def _report(error: ReproError) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": error.to_json()}, ensure_ascii=True))
+    print(f"error[{error.slug}]: {error.message}", file=sys.stderr)
+    for line in error.details:
+        print(f"  {printable(line, 400)}", file=sys.stderr)
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)
+
+
+def _bug() -> None:
+    fd, path = tempfile.mkstemp(prefix="repro-bug-", suffix=".log")
+    with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(f"repro {__version__}, Python {sys.version}\n{sys.argv!r}\n")
+        stream.write(traceback.format_exc())
+    print("error[internal]: this is a bug of repro, not of your analysis", file=sys.stderr)
+    print(f"  {traceback.format_exc().splitlines()[-1][:300]}", file=sys.stderr)
+    print(f"  hint: please report it with {path}", file=sys.stderr)

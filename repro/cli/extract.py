@@ -1,0 +1,61 @@
+"""``repro extract``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from repro.cli import context
+from repro.cli.render import observer_for
+from repro.primitives.texts import human_size
+
+HELP = """Take the project's files, or its recorded results, out of an archive.
+
+  repro extract paper.repro folder
+  repro extract --results paper.repro folder
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("extract", help=HELP)(extract)
+
+
+def extract(
+    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    folder: Path = typer.Argument(..., help="A new or empty folder."),
+    results: bool = typer.Option(False, "--results", help="The recorded results."),
+    force: bool = typer.Option(False, "--force", help="Write into a folder that has files."),
+    json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress."),
+) -> None:
+    """Take files out (help text: HELP)."""
+    from repro.workflows.extract import extract as take
+    from repro.workflows.names import parse_reference
+
+    path, tag = parse_reference(archive)
+    done = take(
+        path,
+        tag,
+        folder,
+        results=results,
+        force=force,
+        environ=context.environ(),
+        observer=observer_for(quiet=quiet),
+    )
+    if json_:
+        context.print_json(
+            {
+                "schema": "repro.extract/1",
+                "folder": str(done.folder),
+                "files": done.files,
+                "size": done.size,
+                "skipped": list(done.skipped),
+            }
+        )
+        return
+    for line in done.skipped:
+        print(f"not written: {line}", file=sys.stderr)
+    print(f"{done.files} files, {human_size(done.size)}, in {done.folder}")

@@ -1,0 +1,125 @@
+"""``repro snapshot``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from repro.cli import context
+from repro.cli.render import observer_for
+
+HELP = """Record a run of this project and pack it into one archive.
+
+The command runs as you typed it; repro watches which files it reads and writes, packs
+the packages behind them, reruns everything sealed once (the self-test) and writes one file.
+Your folder stays as it was unless --write-back.
+
+  repro snapshot -- python analysis.py
+  repro snapshot paper.ipynb
+  repro snapshot                        (with a repro.yml; `repro init` writes one)
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("snapshot", help=HELP)(snapshot)
+
+
+def snapshot(
+    command: list[str] = typer.Argument(None, help="Notebooks, or the command after `--`."),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", help="The archive to write [NAME.repro in the project]."
+    ),
+    project: Path = typer.Option(Path(), "-C", "--project", help="The project folder."),
+    name: str | None = typer.Option(None, help="The archive's name [repro.yml, else the folder]."),
+    tag: str = typer.Option("latest", help="The version's tag inside the archive."),
+    fresh: list[str] = typer.Option(
+        [], "--fresh", metavar="GLOB", help="Hide these old results before the run."
+    ),
+    exclude: list[str] = typer.Option([], metavar="GLOB", help="Leave these files out."),
+    self_test: bool = typer.Option(
+        True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
+    ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Fail (exit 1) when the self-test's results differ."
+    ),
+    write_back: bool = typer.Option(
+        False, "--write-back", help="Put the run's results into the project folder as well."
+    ),
+    keep: bool = typer.Option(
+        False, "--keep", help="Keep an archive whose self-test failed as NAME.repro.failed."
+    ),
+    small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
+    timeout: float | None = typer.Option(None, help="Seconds each step may take."),
+    tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
+    capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),
+    stdin: Path | None = typer.Option(None, "--stdin", help="A file for the command's stdin."),
+    json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more; show the run's output."),
+) -> None:
+    """Take a snapshot (help text: HELP)."""
+    from repro.workflows.snapshot import SnapshotRequest
+    from repro.workflows.snapshot import snapshot as take
+
+    words = tuple(command or ())
+    notebooks = words if words and all(_is_notebook(project, word) for word in words) else ()
+    handle = stdin.open("rb") if stdin is not None else None
+    result = take(
+        SnapshotRequest(
+            root=project,
+            environ=context.environ(),
+            created=context.created(),
+            clamp=context.clamp(),
+            machine=context.machine(),
+            command=() if notebooks else words,
+            notebooks=tuple(_relative(project, word) for word in notebooks),
+            output=output,
+            name=name,
+            tag=tag,
+            fresh=tuple(fresh),
+            exclude=tuple(exclude),
+            self_test=self_test,
+            strict=strict,
+            write_back=write_back,
+            keep=keep,
+            level=10 if small else 3,
+            tracer=tracer,
+            capture=capture,
+            timeout=timeout,
+            stdin=handle.fileno() if handle is not None else None,
+            on_output=_show if verbose else None,
+        ),
+        observer_for(quiet=quiet, verbose=verbose),
+    )
+    if json_:
+        context.print_json(result.to_json())
+    else:
+        print(f"{result.path}  {result.digest}")
+        if not quiet:
+            print(f"next: repro verify {result.path}", file=sys.stderr)
+
+
+def _is_notebook(project: Path, word: str) -> bool:
+    return word.endswith(".ipynb")
+
+
+def _relative(project: Path, word: str) -> str:
+    """A notebook's path relative to the project, whichever folder it was typed in."""
+    from repro.errors import ProjectError
+
+    root = project.resolve()
+    for base in (Path.cwd(), root):
+        path = (base / word).resolve()
+        if path.is_file():
+            if not path.is_relative_to(root):
+                raise ProjectError(f"the notebook {word} lies outside the project {root}")
+            return str(path.relative_to(root))
+    raise ProjectError(f"there is no notebook {word}", slug="notebook")
+
+
+def _show(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()

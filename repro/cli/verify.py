@@ -1,0 +1,97 @@
+"""``repro verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from repro.cli import context
+from repro.cli.render import colour_out, observer_for, unicode_out
+
+if TYPE_CHECKING:
+    from repro.model.verdict import Outcome
+
+HELP = """Rerun an archive sealed and compare its results with the recorded ones.
+
+Needs no root and none of the analysis's packages. Exit 0 when every required output
+meets --require, 1 when the rerun ran and one does not.
+
+  repro verify paper.repro --report report.html
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("verify", help=HELP)(verify)
+
+
+def outcome_of(text: str) -> Outcome:
+    """The bar a person named. Raises UsageError for anything else."""
+    from repro.errors import UsageError
+    from repro.model.verdict import Outcome
+
+    bars = {"identical": Outcome.IDENTICAL, "equivalent": Outcome.EQUIVALENT,
+            "close": Outcome.CLOSE}  # fmt: skip
+    if text not in bars:
+        raise UsageError("--require takes identical, equivalent or close")
+    return bars[text]
+
+
+def verify(
+    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
+    report: Path | None = typer.Option(None, "--report", help="Write an HTML report here."),
+    timeout: float | None = typer.Option(None, help="Seconds each step may take."),
+    engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
+    network: str = typer.Option("none", help="none, or host (marked in the verdict)."),
+    rtol: float | None = typer.Option(
+        None, help="Your own relative tolerance; shown as the reviewer's."
+    ),
+    atol: float | None = typer.Option(
+        None, help="Your own absolute tolerance; shown as the reviewer's."
+    ),
+    json_: bool = typer.Option(False, "--json", help="Print one JSON document (repro.verify/1)."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the verdict."),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
+) -> None:
+    """Verify (help text: HELP)."""
+    from repro.errors import UsageError
+    from repro.observe.host import host_facts
+    from repro.report.text import verdict_lines
+    from repro.workflows.names import parse_reference
+    from repro.workflows.reporting import verify_and_report
+    from repro.workflows.verify import VerifyRequest
+
+    if network not in ("none", "host"):
+        raise UsageError("--network takes none or host")
+    if report is not None and not report.parent.is_dir():
+        raise UsageError(f"there is no folder {report.parent} for the report")
+    own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
+    path, tag = parse_reference(archive)
+    document, reproduced = verify_and_report(
+        VerifyRequest(
+            archive=path,
+            tag=tag,
+            environ=context.environ(),
+            machine=context.machine(),
+            host=host_facts(),
+            required=outcome_of(require),
+            timeout=timeout,
+            engine=engine,
+            network=network,
+            reviewer=own or None,
+        ),
+        report,
+        observer_for(quiet=quiet, verbose=verbose),
+    )
+    if json_:
+        context.print_json(document)
+    else:
+        out = sys.stdout
+        print(verdict_lines(document, colour=colour_out(out), ascii_only=not unicode_out(out)))
+        if report is not None:
+            print(f"report: {report}", file=sys.stderr)
+    raise typer.Exit(0 if reproduced else 1)

@@ -1,0 +1,105 @@
+"""``repro inspect``: what an archive holds, from its head alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from repro.model.recording import Recording
+from repro.store.archive import Archive, VersionInfo
+
+
+def inspect(path: Path, tag: str | None) -> dict[str, Any]:
+    """The document ``repro.inspect/1`` for one version (None: the one added last).
+
+    Reads the head of the file only: blobs of layers are neither read nor checked, which
+    the document says (``checked``).
+    """
+    with Archive.open(path) as archive:
+        version = archive.version(tag)
+        recording = archive.recording(version)
+        lock = archive.lock_json(version)
+        return {
+            "schema": "repro.inspect/1",
+            "archive": {
+                "digest": str(version.config_digest),
+                "path": str(path),
+                "name": recording.claims.name,
+                "title": recording.claims.title,
+                "tag": version.tag,
+                "size": path.stat().st_size,
+                "architecture": version.config.architecture,
+            },
+            "checked": "head only; `repro verify` checks every byte",
+            "versions": [
+                {"tag": each.tag, "digest": str(each.config_digest)} for each in archive.versions
+            ],
+            "layers": _layers(version),
+            "root": recording.claims.root,
+            "steps": [
+                {"name": step.name, "argv": list(step.argv), "cwd": step.cwd,
+                 "notebook": step.notebook}
+                for step in recording.claims.steps
+            ],
+            "environment": dict(recording.claims.environment),
+            "outputs": [output.to_json() for output in recording.claims.outputs],
+            "pins": {
+                "packages": lock.get("packages", []),
+                "grades": _grades(lock),
+                "skipped": lock.get("skipped", {}),
+            },
+            "run": run_facts(recording),
+            "host": recording.circumstances.get("host", {}),
+            "self_test": recording.circumstances.get("self_test", {}),
+            "not_observed": recording.circumstances.get("not_observed", []),
+            "warnings": recording.circumstances.get("warnings", []),
+            "left_out": recording.circumstances.get("left_out", []),
+            "git": recording.circumstances.get("git"),
+            "created": recording.circumstances.get("created"),
+        }  # fmt: skip
+
+
+def run_facts(recording: Recording) -> dict[str, Any]:
+    """Seconds and peak memory (bytes) of the author's run; None where not recorded."""
+    steps = [s for s in recording.circumstances.get("steps", []) if isinstance(s, dict)]
+    seconds = [_number(step.get("seconds")) for step in steps]
+    peaks = [p for p in (step.get("peak_memory") for step in steps) if isinstance(p, int)]
+    known = [value for value in seconds if value is not None]
+    return {
+        "seconds": round(sum(known), 3) if known else None,
+        "peak_memory": max(peaks, default=None),
+        "tracer": recording.circumstances.get("tracer"),
+        "capture": recording.circumstances.get("capture"),
+        "processes": recording.circumstances.get("processes_count"),
+        "files": recording.circumstances.get("files_count"),
+    }
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _layers(version: VersionInfo) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": layer.kind,
+            "digest": str(layer.descriptor.digest),
+            "diff_id": str(layer.diff_id),
+            "size": layer.descriptor.size,
+            "uncompressed_size": layer.uncompressed_size,
+            "media_type": layer.descriptor.media_type,
+        }
+        for layer in version.layers
+    ]
+
+
+def _grades(lock: dict[str, Any]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for package in lock.get("packages", []):
+        if isinstance(package, dict):
+            grade = str(package.get("grade"))
+            counts[grade] = counts.get(grade, 0) + 1
+    return counts

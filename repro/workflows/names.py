@@ -1,0 +1,40 @@
+"""``ARCHIVE`` and ``ARCHIVE:TAG`` as people type them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from repro.errors import UsageError
+from repro.primitives.texts import printable
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+def parse_reference(text: str) -> tuple[Path, str | None]:
+    """The file and the tag (None: the version added last).
+
+    A file whose name holds a colon wins over a tag. Raises UsageError when there is no
+    such file.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path, None
+    before, colon, tag = text.rpartition(":")
+    if colon and Path(before).is_file() and _TAG.fullmatch(tag):
+        return Path(before), tag
+    if path.is_dir():
+        raise UsageError(
+            f"{printable(text)} is a folder, not an archive",
+            hint="to make one: repro snapshot -C FOLDER -- COMMAND",
+        )
+    raise UsageError(f"there is no file {printable(text)}", slug="no-file")
+
+
+def check_tag(tag: str) -> str:
+    """``tag`` itself. Raises UsageError when an OCI tag may not look like it."""
+    if not _TAG.fullmatch(tag):
+        raise UsageError(
+            f"{printable(tag, 60)!r} is no tag", hint="use letters, digits, '.', '_' and '-'"
+        )
+    return tag

@@ -1,0 +1,116 @@
+"""``repro run``: the recorded command, another one, or a shell, in the sealed environment."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.errors import UsageError
+from repro.model.ports import SandboxRequest, Seal
+from repro.model.project import Step
+from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.files import walk
+from repro.primitives.texts import printable
+from repro.runtime.choose import choose
+from repro.store.archive import Archive
+from repro.store.cache import Cache
+from repro.workflows.extract import write_outputs
+from repro.workflows.places import cache_root, scratch
+from repro.workflows.rerun import collect, step_text
+from repro.workflows.verify import check_architecture, seal_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What to run: ``command`` empty means the recorded steps; ``shell`` an interactive sh.
+
+    ``out`` is a folder for what the run wrote in the project; ``stdin`` is a descriptor.
+    """
+
+    archive: Path
+    tag: str | None
+    environ: Mapping[str, str]
+    machine: str
+    command: tuple[str, ...] = ()
+    shell: bool = False
+    network: str = "none"
+    out: Path | None = None
+    timeout: float | None = None
+    engine: str | None = None
+    stdin: int | None = None
+    stdout: int = 1
+    stderr: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded:
+    """How it ended: ``exit`` of the program, the files it wrote, and the seal."""
+
+    exit: int
+    written: tuple[str, ...]
+    seal: Seal
+
+
+def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
+    """Run in a fresh writable layer over the archive's image.
+
+    Nothing of it stays unless ``out`` names a folder. Raises as ``repro verify`` does.
+    """
+    with (
+        Archive.open(request.archive) as archive,
+        scratch(cache_root(request.environ) / "runs", "run") as folder,
+    ):
+        version = archive.version(request.tag)
+        check_architecture(version, request.machine)
+        recording = archive.recording(version)
+        sandbox = choose(request.engine)
+        layers = Cache(cache_root(request.environ)).layers(archive, version, observer)
+        claims = recording.claims
+        seal = sandbox.seal(request.network)
+        observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
+        (folder / "upper").mkdir()
+        (folder / "work").mkdir()
+        exit_status = 0
+        for step in _steps(request, claims.steps):
+            observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
+            result = sandbox.run(
+                SandboxRequest(
+                    layers=[str(layer) for layer in layers],
+                    upper=str(folder / "upper"),
+                    work=str(folder / "work"),
+                    argv=step.argv,
+                    environment=claims.environment,
+                    cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
+                    stdin=request.stdin,
+                    stdout=request.stdout,
+                    stderr=request.stderr,
+                    timeout=request.timeout,
+                    network=request.network,
+                )
+            )
+            exit_status = result.exit
+            if exit_status != 0:
+                break
+        produced, notes = collect(folder / "upper", claims)
+        for note in notes:
+            observer(Event(kind=EventKind.WARNING, phase="run", text=note))
+        if request.out is not None:
+            write_outputs(produced, _new_folder(request.out))
+        return RunEnded(exit=exit_status, written=tuple(sorted(produced)), seal=seal)
+
+
+def _steps(request: RunRequest, recorded: tuple[Step, ...]) -> tuple[Step, ...]:
+    if request.shell:
+        return (Step(name="shell", argv=("/bin/sh", "-i")),)
+    if request.command:
+        return (Step(name=request.command[0], argv=request.command),)
+    return recorded
+
+
+def _new_folder(path: Path) -> Path:
+    if path.exists() and (not path.is_dir() or next(iter(walk(str(path))), None) is not None):
+        raise UsageError(f"{printable(str(path))} exists and is not an empty folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,199 @@
+"""``repro verify``: check every digest, rerun sealed, judge against the recorded results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro.compare.judge import judge
+from repro.errors import RerunFailed, RuntimeUnavailable
+from repro.model.ports import OutputFile, Sandbox, Seal
+from repro.model.recording import Claims, Recording
+from repro.model.verdict import Outcome, Verdict
+from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.texts import human_size, human_time, printable
+from repro.runtime.choose import choose
+from repro.store.archive import Archive, VersionInfo
+from repro.store.cache import Cache
+from repro.workflows.places import cache_root, scratch
+from repro.workflows.rerun import Rerun, rerun, step_text
+from repro.workflows.sealing import oci_architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest:
+    """What to verify and how. ``timeout`` in seconds limits each step."""
+
+    archive: Path
+    tag: str | None
+    environ: Mapping[str, str]
+    machine: str
+    host: Mapping[str, object]
+    required: Outcome = Outcome.CLOSE
+    timeout: float | None = None
+    engine: str | None = None
+    network: str = "none"
+    reviewer: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """A finished verification. ``recorded`` and ``produced`` stay readable inside
+    ``verified`` (the context) only."""
+
+    path: Path
+    name: str
+    tag: str
+    digest: str
+    recording: Recording
+    verdict: Verdict
+    seal: Seal
+    rerun: Rerun
+    lock: Mapping[str, Any]
+    recorded: Mapping[str, OutputFile]
+    host: Mapping[str, object]
+
+
+class Verifier:
+    """A verification as a context: its scratch folder lives until the report is written."""
+
+    def __init__(self, request: VerifyRequest, observer: Observer = silent) -> None:
+        self._request = request
+        self._observer = observer
+        self._archive = Archive.open(request.archive)
+        self._scratch = scratch(cache_root(request.environ) / "runs", "verify")
+
+    def __enter__(self) -> Verification:
+        folder = self._scratch.__enter__()
+        try:
+            return self._verify(folder)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        self._scratch.__exit__(None, None, None)
+        self._archive.close()
+
+    def _verify(self, folder: Path) -> Verification:
+        request = self._request
+        version = self._archive.version(request.tag)
+        check_architecture(version, request.machine)
+        recording = self._archive.recording(version)
+        sandbox = choose(request.engine)
+        layers = self._unpacked(version)
+        recorded = self._archive.results(version)
+        seal = sandbox.seal(request.network)
+        self._note("sealed", seal_text(seal, request.network))
+        outcome = self._rerun(sandbox, layers, recording.claims, folder)
+        verdict = judge(
+            recorded,
+            outcome.produced,
+            rules={o.path: (o.required, o.compare) for o in recording.claims.outputs},
+            required=request.required,
+            declared=recording.claims.declared,
+            reviewer_options=request.reviewer,
+            input_digests=input_digests(self._archive, version, recording),
+        )
+        return Verification(
+            path=request.archive,
+            name=recording.claims.name,
+            tag=version.tag,
+            digest=str(version.config_digest),
+            recording=recording,
+            verdict=verdict,
+            seal=seal,
+            rerun=outcome,
+            lock=self._archive.lock_json(version),
+            recorded=recorded,
+            host=request.host,
+        )
+
+    def _unpacked(self, version: VersionInfo) -> list[str]:
+        started = time.monotonic()
+        cache = Cache(cache_root(self._request.environ))
+        checked = self._archive.verify_small(version)
+        layers = cache.layers(self._archive, version, self._observer)
+        total = sum(layer.descriptor.size for layer in version.layers)
+        self._note(
+            "archive",
+            f"{checked + len(layers)} blobs intact · {len(layers)} layers, {human_size(total)}",
+            time.monotonic() - started,
+        )
+        return [str(layer) for layer in layers]
+
+    def _rerun(self, sandbox: Sandbox, layers: list[str], claims: Claims, folder: Path) -> Rerun:
+        request = self._request
+        outcome = rerun(
+            sandbox,
+            layers,
+            claims,
+            folder,
+            timeout=request.timeout,
+            network=request.network,
+            observer=self._observer,
+        )
+        if outcome.exit != 0:
+            raise rerun_failed(outcome)
+        text = printable(" && ".join(step_text(step) for step in claims.steps), 100)
+        peak = f" · peak {human_size(outcome.peak_memory)}" if outcome.peak_memory else ""
+        self._note("run", f"{text} · exit 0{peak}", outcome.seconds)
+        for note in outcome.notes:
+            self._observer(Event(kind=EventKind.WARNING, phase="run", text=note))
+        return outcome
+
+    def _note(self, phase: str, text: str, seconds: float | None = None) -> None:
+        self._observer(Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds))
+
+
+def check_architecture(version: VersionInfo, machine: str) -> None:
+    """Raises RuntimeUnavailable when the image is for another processor."""
+    wanted = version.config.architecture
+    if wanted != oci_architecture(machine):
+        raise RuntimeUnavailable(
+            f"the archive is for {printable(wanted, 40)}, this machine is {machine}",
+            hint="verify it on a machine of that kind",
+            slug="architecture",
+        )
+
+
+def rerun_failed(outcome: Rerun) -> RerunFailed:
+    """The error of a rerun whose last step failed."""
+    last = outcome.steps[-1]
+    if last.timed_out:
+        how = f"ran longer than its time limit ({human_time(last.cost.wall)})"
+    elif last.exit > 128:
+        how = f"was ended by signal {last.exit - 128}"
+    else:
+        how = f"exited with status {last.exit}"
+    return RerunFailed(
+        f"the sealed rerun failed: step {printable(last.name, 60)!r} {how}",
+        details=last.tail,
+        slug="timeout" if last.timed_out else "rerun-failed",
+    )
+
+
+def seal_text(seal: Seal, network: str) -> str:
+    """One line about the seal, what is not enforced included."""
+    net = "no network" if network == "none" else "NETWORK OPEN (--network host)"
+    missing = ", ".join(sorted(name for name in seal.not_enforced if name != "network"))
+    text = f"{net} · read-only image · {seal.engine} {seal.version}"
+    return f"{text} · not limited: {missing}" if missing else text
+
+
+def input_digests(archive: Archive, version: VersionInfo, recording: Recording) -> dict[str, str]:
+    """sha256 (hex) -> path of the project's inputs, for the check against copied results.
+
+    A notebook is rewritten in place, so its own earlier state is no source of a copy.
+    """
+    in_place = {step.notebook for step in recording.claims.steps if step.notebook}
+    prefix = recording.claims.root.rstrip("/") + "/"
+    found: dict[str, str] = {}
+    for path, digest in archive.file_digests(version, kinds=("code", "data")):
+        relative = path[len(prefix) :] if path.startswith(prefix) else path
+        if relative not in in_place:
+            found.setdefault(digest.hex, relative)
+    return found
