@@ -59,7 +59,6 @@ def verify(
 ) -> None:
     """Verify (help text: HELP)."""
     from repro.errors import UsageError
-    from repro.observe.host import host_facts
     from repro.report.text import verdict_lines
     from repro.workflows.names import parse_reference
     from repro.workflows.reporting import verify_and_report
@@ -77,7 +76,6 @@ def verify(
             tag=tag,
             environ=context.environ(),
             machine=context.machine(),
-            host=host_facts(),
             required=outcome_of(require),
             timeout=timeout,
             engine=engine,

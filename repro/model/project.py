@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
-
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +49,7 @@ class Project:
     root: str
     steps: tuple[Step, ...]
     outputs: tuple[OutputRule, ...] = ()
-    variables: Mapping[str, str] = _EMPTY
+    variables: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     title: str | None = None
     config: str | None = None

@@ -88,7 +88,7 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
     pending = [""]
     while pending:
         rel = pending.pop()
-        with os.scandir(os.path.join(root, rel) if rel else root) as entries:  # noqa: PTH118
+        with os.scandir(os.path.join(root, rel) if rel else root) as entries:
             found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
         folders = []
         for entry in found:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-
-from repro.primitives.files import walk
 
 CACHES = frozenset(
     {
@@ -23,6 +20,8 @@ _LANGUAGES = {
     ".f90": "Fortran", ".sh": "shell", ".awk": "awk", ".js": "JavaScript", ".pl": "Perl",
     ".java": "Java",
 }  # fmt: skip
+_ENVIRONMENT_MARKS = {"pyvenv.cfg", "conda-meta"}
+_ENVIRONMENT_NAMES = ("node_modules", "renv/library")
 _BUILD = ("Makefile", "makefile", "GNUmakefile", "Snakefile", "dvc.yaml", "CMakeLists.txt")
 _LOCKS = (
     "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "environment.yml", "renv.lock",
@@ -74,31 +73,32 @@ def is_cache(path: str) -> bool:
 
 
 def _plain_files(root: str) -> tuple[list[str], list[str]]:
+    """Plain files and environment folders, sorted; neither caches nor environments entered."""
     paths: list[str] = []
     environments: list[str] = []
-    skipped: set[str] = set()
-    for path, status in _quiet_walk(root):
-        parent = path.rpartition("/")[0]
-        name = path.rpartition("/")[2]
-        if parent in skipped:
-            skipped.add(path)
-        elif name in CACHES:
-            skipped.add(path)
-        elif name in ("pyvenv.cfg", "conda-meta") and parent:
-            environments.append(parent)
-            skipped.add(parent)
-            paths = [kept for kept in paths if not kept.startswith(parent + "/")]
-        elif name in ("node_modules", "renv"):
-            environments.append(path)
-            skipped.add(path)
-        elif (status.st_mode & 0o170000) == 0o100000:
-            paths.append(path)
-    return paths, environments
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        entries = _entries(os.path.join(root, folder))
+        names = {entry.name for entry in entries}
+        if folder and (names & _ENVIRONMENT_MARKS or folder.endswith(_ENVIRONMENT_NAMES)):
+            environments.append(folder)
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if is_cache(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                paths.append(path)
+    return sorted(paths), sorted(environments)
 
 
-def _quiet_walk(root: str) -> Iterable[tuple[str, os.stat_result]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
-        yield from walk(root)
+        with os.scandir(folder) as found:
+            return list(found)
     except OSError:
         # A folder without read permission: the survey is for people, the closure names it.
-        return
+        return []

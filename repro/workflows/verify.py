@@ -13,6 +13,7 @@ from repro.errors import RerunFailed, RuntimeUnavailable
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Claims, Recording
 from repro.model.verdict import Outcome, Verdict
+from repro.observe.host import host_facts
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.texts import human_size, human_time, printable
 from repro.runtime.choose import choose
@@ -31,7 +32,6 @@ class VerifyRequest:
     tag: str | None
     environ: Mapping[str, str]
     machine: str
-    host: Mapping[str, object]
     required: Outcome = Outcome.CLOSE
     timeout: float | None = None
     engine: str | None = None
@@ -109,7 +109,7 @@ class Verifier:
             rerun=outcome,
             lock=self._archive.lock_json(version),
             recorded=recorded,
-            host=request.host,
+            host=host_facts(),
         )
 
     def _unpacked(self, version: VersionInfo) -> list[str]:
