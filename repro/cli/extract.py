@@ -13,6 +13,7 @@ from repro.primitives.texts import human_size
 
 HELP = """Take the project's files, or its recorded results, out of an archive.
 
+\b
   repro extract paper.repro folder
   repro extract --results paper.repro folder
 """

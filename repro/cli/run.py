@@ -14,6 +14,7 @@ HELP = """Run the recorded command, or another one, in the archive's sealed envi
 
 Nothing of what it writes stays, unless --out names a folder for it.
 
+\b
   repro run paper.repro
   repro run paper.repro -- python -c "import numpy; print(numpy.__version__)"
   repro run --shell paper.repro

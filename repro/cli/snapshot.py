@@ -16,6 +16,7 @@ The command runs as you typed it; repro watches which files it reads and writes,
 the packages behind them, reruns everything sealed once (the self-test) and writes one file.
 Your folder stays as it was unless --write-back.
 
+\b
   repro snapshot -- python analysis.py
   repro snapshot paper.ipynb
   repro snapshot                        (with a repro.yml; `repro init` writes one)

@@ -19,6 +19,7 @@ HELP = """Rerun an archive sealed and compare its results with the recorded ones
 Needs no root and none of the analysis's packages. Exit 0 when every required output
 meets --require, 1 when the rerun ran and one does not.
 
+\b
   repro verify paper.repro --report report.html
 """
 

@@ -1,0 +1,135 @@
+"""main(): every way out has its documented status, and never 1 for a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from repro import __version__
+from repro.cli import app
+from repro.errors import (
+    ArchiveError,
+    Interrupted,
+    PinError,
+    ProjectError,
+    RemoteError,
+    ReproError,
+    RerunFailed,
+    RunFailed,
+    RuntimeUnavailable,
+    SignatureError,
+    StorageError,
+    UsageError,
+)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["repro", *argv])
+    with pytest.raises(SystemExit) as ending:
+        app.main()
+    return ending.value.code
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def explode() -> Callable[[], None]:
+        def call() -> None:
+            raise error
+
+        return call
+
+    monkeypatch.setattr(app, "build_app", explode)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UsageError("x"), 2),
+        (ProjectError("x"), 3),
+        (PinError("x"), 3),
+        (StorageError("x"), 3),
+        (ArchiveError("x"), 4),
+        (RunFailed("x"), 5),
+        (RerunFailed("x"), 5),
+        (RuntimeUnavailable("x"), 6),
+        (RemoteError("x"), 7),
+        (SignatureError("x"), 8),
+        (Interrupted("x"), 130),
+        (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), 3),
+        (ValueError("a bug"), 70),
+        (RecursionError(), 70),
+    ],
+)
+def test_status(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+) -> None:
+    failing(monkeypatch, error)
+    assert run(monkeypatch, "verify", "x") == status
+    assert capsys.readouterr().out == ""
+
+
+def test_message_form(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(
+        monkeypatch,
+        ArchiveError("layer 3", hint="again", details=["expected a\x1b[0m"], slug="archive-digest"),
+    )
+    run(monkeypatch, "verify", "x")
+    assert capsys.readouterr().err == (
+        "error[archive-digest]: layer 3\n  expected a\\x1b[0m\n  hint: again\n"
+    )
+
+
+def test_json_has_the_same_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, ProjectError("m", hint="h", details=["d"], slug="s"))
+    assert run(monkeypatch, "snapshot", "--json") == 3
+    assert json.loads(capsys.readouterr().out) == {
+        "error": {"slug": "s", "message": "m", "hint": "h", "details": ["d"], "exit_code": 3}
+    }
+
+
+def test_a_bug_names_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, ZeroDivisionError("oops"))
+    assert run(monkeypatch, "verify") == 70
+    text = capsys.readouterr().err
+    assert "this is a bug of repro" in text
+    assert "repro-bug-" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("argv", [["nonsense"], ["verify"], ["verify", "--nonsense", "x"]])
+def test_usage(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
+    assert run(monkeypatch, *argv) == 2
+
+
+def test_no_such_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "inspect", "nothing-here.repro") == 2
+    assert "there is no file nothing-here.repro" in capsys.readouterr().err
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "--version") in (0, None)
+    assert capsys.readouterr().out == f"repro {__version__}\n"
+
+
+def test_every_family_has_its_own_slug() -> None:
+    families = [ReproError, *_all(ReproError)]
+    slugs = [family.slug for family in families]
+    assert len(slugs) == len(set(slugs))
+
+
+def _all(cls: type[ReproError]) -> list[type[ReproError]]:
+    found = []
+    for sub in cls.__subclasses__():
+        found += [sub, *_all(sub)]
+    return found
