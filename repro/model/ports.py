@@ -121,11 +121,20 @@ class Sandbox(Protocol):
 
 
 class OutputFile(Protocol):
-    """One output's bytes, opened safely by whoever holds them."""
+    """One output's bytes, opened safely by whoever holds them.
 
-    size: int
-    digest: Digest
-    link: bool
+    ``size`` in bytes; ``link`` when the bytes are a symlink's target. Read-only here, so
+    that frozen classes and digests taken on demand fit.
+    """
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    @property
+    def digest(self) -> Digest: ...  # noqa: D102
+
+    @property
+    def link(self) -> bool: ...  # noqa: D102
 
     def open(self) -> BinaryIO:
         """A fresh seekable stream of the bytes."""
