@@ -36,6 +36,7 @@ class Damaged(Exception):
 class Task:
     """What a comparator is told beside the bytes. ``depth`` counts files inside files."""
 
+    path: str
     settings: Settings
     options: Mapping[str, object]
     reviewer: Mapping[str, object] | None = None
@@ -70,6 +71,7 @@ class Comparator(abc.ABC):
         new: OutputFile,
         options: Mapping[str, object],
         *,
+        path: str = "",
         reviewer: Mapping[str, object] | None = None,
         depth: int = 0,
     ) -> Comparison:
@@ -77,10 +79,24 @@ class Comparator(abc.ABC):
 
         What is too large, past a bound or makes the parser fail is UNDECIDED; what is not
         of this format on one side, or on both with different bytes, is DIFFERENT.
-        ``options`` are the sealed ones, ``reviewer`` a reviewer's own tolerance.
+        ``options`` are the sealed ones, ``reviewer`` a reviewer's own tolerance; ``path``
+        only helps to name what is inside.
         """
         try:
-            return self._guarded(old, new, options, reviewer, depth)
+            if old.digest == new.digest:
+                return Comparison(outcome=Outcome.IDENTICAL, comparator="bytes/1")
+            if max(old.size, new.size) > self.max_bytes:
+                bound = human_size(self.max_bytes)
+                raise Beyond(f"too large to compare beyond bytes (limit {bound})")
+            task = Task(
+                path=path,
+                settings=read_settings(options, reviewer),
+                options=options,
+                reviewer=reviewer,
+                depth=depth,
+            )
+            sides = read_all(old, self.max_bytes), read_all(new, self.max_bytes)
+            return self._compare(*sides, task)
         except Damaged as error:
             return self._plain(Outcome.DIFFERENT, str(error), note=str(error))
         except Malformed as error:
@@ -97,26 +113,6 @@ class Comparator(abc.ABC):
             return self._plain(
                 Outcome.UNDECIDED, "the comparator failed", note=f"bytes differ, {text}"
             )
-
-    def _guarded(
-        self,
-        old: OutputFile,
-        new: OutputFile,
-        options: Mapping[str, object],
-        reviewer: Mapping[str, object] | None,
-        depth: int,
-    ) -> Comparison:
-        if old.digest == new.digest:
-            return Comparison(outcome=Outcome.IDENTICAL, comparator="bytes/1")
-        if max(old.size, new.size) > self.max_bytes:
-            raise Beyond(f"too large to compare beyond bytes (limit {human_size(self.max_bytes)})")
-        task = Task(
-            settings=read_settings(options, reviewer),
-            options=options,
-            reviewer=reviewer,
-            depth=depth,
-        )
-        return self._compare(read_all(old, self.max_bytes), read_all(new, self.max_bytes), task)
 
     @abc.abstractmethod
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:

@@ -53,6 +53,7 @@ def compare_part(path: str, old: bytes, new: bytes, task: Task) -> Comparison:
         MemoryOutput(old),
         MemoryOutput(new),
         options,
+        path=path,
         reviewer=task.reviewer,
         depth=task.depth + 1,
     )

@@ -62,9 +62,11 @@ class Findings:
         self._undecided = True
         self.note(f"not compared: {reason}")
 
-    def number(self, where: str, old: float, new: float, texts: tuple[str, str]) -> None:
+    def number(
+        self, where: str, old: float, new: float, texts: tuple[str, str], *, steps: bool = True
+    ) -> None:
         """Compare two numbers under the tolerance."""
-        if not self.tally.add(where, old, new):
+        if not self.tally.add(where, old, new, steps=steps):
             self.differ(where, "number differs", *texts)
 
     def merge(self, where: str, part: Comparison) -> None:

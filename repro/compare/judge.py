@@ -167,7 +167,7 @@ def _compare(
     if old.digest == new.digest:
         return _plain(Outcome.IDENTICAL, "")
     heads = (read_head(old), read_head(new))
-    return choose(path, heads, options).compare(old, new, options, reviewer=reviewer)
+    return choose(path, heads, options).compare(old, new, options, path=path, reviewer=reviewer)
 
 
 def _links(old: OutputFile, new: OutputFile) -> Comparison:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import sys
 
 from repro.model.verdict import Numbers
 
@@ -72,8 +73,11 @@ class Tally:
         self._max_ulp = 0
         self._first: str | None = None
 
-    def add(self, where: str, old: float, new: float) -> bool:
-        """Take one pair; whether it is equal or within the tolerance."""
+    def add(self, where: str, old: float, new: float, *, steps: bool = True) -> bool:
+        """Take one pair; whether it is equal or within the tolerance.
+
+        ``steps`` is false for numbers that are not binary64 at home (float32).
+        """
         self.n += 1
         if old == new:
             if old == 0 and math.copysign(1, old) != math.copysign(1, new):
@@ -81,7 +85,7 @@ class Tally:
             return True
         if old != old and new != new:
             return True
-        return self._unequal(where, old, new)
+        return self._unequal(where, old, new, steps)
 
     def equal(self, count: int) -> None:
         """Take ``count`` numbers known to be the same on both sides."""
@@ -93,11 +97,11 @@ class Tally:
         if old == new:
             return True
         gap, largest = abs(old - new), max(abs(old), abs(new))
-        self._note(where, float(min(gap, 10**300)), gap / largest)
+        self._note(where, float(min(gap, 10**300)), min(2.0, gap / largest))
         self.beyond += 1
         return False
 
-    def _unequal(self, where: str, old: float, new: float) -> bool:
+    def _unequal(self, where: str, old: float, new: float, steps: bool) -> bool:
         if not (math.isfinite(old) and math.isfinite(new)):
             self.differ += 1
             self.beyond += 1
@@ -109,7 +113,8 @@ class Tally:
         # Halves, as the gap of two huge numbers of opposite sign overflows.
         relative = abs(old / 2 - new / 2) / (largest / 2) if largest / 2 else 1.0
         self._note(where, gap, relative)
-        self._max_ulp = max(self._max_ulp, ulps(old, new) or 0)
+        if steps:
+            self._max_ulp = max(self._max_ulp, ulps(old, new) or 0)
         within = gap <= self.atol + self.rtol * largest and math.isfinite(gap)
         self.beyond += 0 if within else 1
         return within
@@ -117,7 +122,7 @@ class Tally:
     def _note(self, where: str, gap: float, relative: float) -> None:
         self.differ += 1
         self._first = self._first or where
-        self._max_abs = max(self._max_abs, gap)
+        self._max_abs = max(self._max_abs, min(gap, sys.float_info.max))
         self._max_rel = max(self._max_rel, relative)
 
     def absorb(self, other: Numbers, where: str) -> None:

@@ -48,6 +48,8 @@ class TableComparator(Comparator):
         for number, (one, two) in enumerate(pairs, 1):
             if one != two:
                 _row(number, one, two, header, findings)
+            elif one is not None:
+                findings.tally.equal(sum(read_number(cell) is not None for cell in one))
         _endings(left, right, findings)
         return findings.result(f"{shapes[0][0]} rows x {shapes[0][1]}")
 

@@ -42,7 +42,7 @@ class TextComparator(Comparator):
         findings = self._findings(task)
         compare_lines(left, right, findings, log=self.is_log)
         lines = left.count("\n") + (not left.endswith("\n"))
-        return findings.result(f"{lines} lines")
+        return findings.result("1 line" if lines == 1 else f"{lines} lines")
 
 
 class LogComparator(TextComparator):

@@ -1,0 +1,201 @@
+"""PDF: dates, ids and the producer's name removed, streams inflated, the rest byte by byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
+from repro.compare.findings import Findings
+from repro.compare.inflate import inflate_zlib
+from repro.model.verdict import Comparison
+
+_OBJECT = re.compile(rb"(?:^|(?<=[\r\n\s]))(\d{1,10})\s+(\d{1,5})\s+obj\b")
+_END = re.compile(rb"\bstream\r?\n|\bendobj\b")
+_STRING = rb"(?:\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f\s]*>)"
+_DROPS = (
+    ("/CreationDate", re.compile(rb"(/CreationDate)\s*" + _STRING, re.S)),
+    ("/ModDate", re.compile(rb"(/ModDate)\s*" + _STRING, re.S)),
+    ("/Producer", re.compile(rb"(/Producer)\s*" + _STRING, re.S)),
+    ("/ID", re.compile(rb"(/ID)\s*\[\s*" + _STRING + rb"\s*" + _STRING + rb"\s*\]", re.S)),
+)
+_XMP = tuple(
+    (f"XMP {name.decode()}", re.compile(rb"(<" + name + rb">)[^<]{0,100}(?=</" + name + rb">)"))
+    for name in (
+        b"xmp:CreateDate", b"xmp:ModifyDate", b"xmp:MetadataDate", b"xmpMM:DocumentID",
+        b"xmpMM:InstanceID",
+    )
+)  # fmt: skip
+_XMP_ATTRIBUTES = tuple(
+    (f"XMP {name.decode()}", re.compile(rb"(" + name + rb'=")[^"<]{0,100}(?=")'))
+    for name in (b"xmp:CreateDate", b"xmp:ModifyDate", b"xmp:MetadataDate", b"xmpMM:DocumentID")
+)
+_XREF_ENTRY = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \r| \n|\r\n)")
+_MAX_OBJECTS = 500_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of bytes of the file: ``kind`` is object, stream or between."""
+
+    kind: str
+    label: str
+    data: bytes
+    head: bytes = b""
+
+
+class PdfComparator(Comparator):
+    """PDF without a renderer: EQUIVALENT when only metadata and packing differ.
+
+    Every byte belongs to an object, a stream or what lies between; each is compared. What
+    remains different is DIFFERENT, with the object named.
+    """
+
+    name = "pdf/1"
+    rank = 40
+    suffixes = (".pdf",)
+    magic = (b"%PDF-",)
+    kinds = ("pdf",)
+
+    def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
+        left, right = parse_both(pieces, old, new)
+        findings = self._findings(task)
+        if [(p.kind, p.label) for p in left] != [(p.kind, p.label) for p in right]:
+            findings.differ("the document", "other objects", str(len(left)), str(len(right)))
+        else:
+            for one, two in zip(left, right, strict=True):
+                if one != two:
+                    _piece(one, two, (old, new), findings)
+        if findings.count:
+            findings.note("not compared further: text and pages of a PDF are not read")
+        objects = sum(piece.kind == "object" for piece in left)
+        return findings.result(f"{objects} objects")
+
+
+def pieces(data: bytes) -> list[Piece]:
+    """Cut a PDF so that every byte is in exactly one piece. Raises Malformed."""
+    if not data.startswith(b"%PDF-") or b"%%EOF" not in data[-2048:]:
+        raise Malformed("it does not begin and end like a PDF")
+    found = list(_cut(data))
+    if len(found) < 2:
+        raise Malformed("it has no objects")
+    return found
+
+
+def _cut(data: bytes) -> Iterator[Piece]:
+    position = 0
+    count = 0
+    while (start := _OBJECT.search(data, position)) is not None:
+        count += 1
+        if count > _MAX_OBJECTS:
+            raise Beyond(f"more than {_MAX_OBJECTS} objects")
+        yield Piece("between", "between objects", data[position : start.start()])
+        label = f"object {start.group(1).decode()}"
+        stop = _END.search(data, start.end())
+        if stop is None:
+            raise Malformed(f"{label} has no end")
+        head = data[start.start() : stop.end()]
+        yield Piece("object", label, head)
+        position = stop.end()
+        if stop.group().startswith(b"stream"):
+            end = _stream_end(data, position, head)
+            yield Piece("stream", f"stream of {label}", data[position:end], head)
+            position = end
+    yield Piece("between", "the trailer", data[position:])
+
+
+def _stream_end(data: bytes, start: int, head: bytes) -> int:
+    length = re.search(rb"/Length\s+(\d{1,10})(?!\s+\d+\s+R)", head)
+    if length is not None:
+        end = start + int(length.group(1))
+        if data[end : end + 12].lstrip(b"\r\n ").startswith(b"endstream"):
+            return end
+    end = data.find(b"endstream", start)
+    if end < 0:
+        raise Malformed("a stream has no end")
+    return end
+
+
+def _piece(one: Piece, two: Piece, files: tuple[bytes, bytes], findings: Findings) -> None:
+    if one.kind == "stream":
+        _stream(one, two, findings)
+        return
+    removed: list[str] = []
+    left, right = (_scrub(piece.data, _DROPS, removed) for piece in (one, two))
+    if left != right and one.kind == "object":
+        left, right = _without_length(left), _without_length(right)
+        removed.append("/Length of packed streams")
+    elif left != right:
+        left, right = (
+            _without_xref(side, file) for side, file in zip((left, right), files, strict=True)
+        )
+        removed.append("the table of offsets")
+    if left == right:
+        for name in removed:
+            findings.drop(name)
+    else:
+        findings.differ(one.label, "its content differs", _show(left), _show(right))
+
+
+def _without_length(data: bytes) -> bytes:
+    # The length of a stream is checked by comparing the stream itself.
+    return re.sub(rb"/Length\s+\d+(?!\s+\d+\s+R)", b"/Length", data)
+
+
+def _without_xref(data: bytes, file: bytes) -> bytes:
+    """The trailer without offsets, each of which must point at its object."""
+    sections = re.search(rb"xref\s+((?:\d+ \d+\s*\r?\n(?:\d{10} \d{5} [nf][ \r\n]{2})+)+)", data)
+    found = re.sub(rb"startxref\s+\d+", b"startxref", data)
+    if sections is None:
+        return found
+    for entry in _XREF_ENTRY.finditer(sections.group(1)):
+        offset = int(entry.group(1))
+        if entry.group(3) == b"n" and not re.match(
+            rb"\s*\d+\s+\d+\s+obj", file[offset : offset + 30]
+        ):
+            return data
+    return found.replace(sections.group(1), _XREF_ENTRY.sub(rb"\2 \3", sections.group(1)))
+
+
+def _stream(one: Piece, two: Piece, findings: Findings) -> None:
+    left, right = _inflated(one), _inflated(two)
+    removed: list[str] = []
+    if re.search(rb"/Type\s*/XRef\b", one.head):
+        findings.drop("the table of offsets")
+        findings.note(f"not compared: {one.label}, a compressed table of offsets")
+        return
+    if left != right and re.search(rb"/Type\s*/Metadata\b", one.head):
+        left, right = (_scrub(side, _XMP + _XMP_ATTRIBUTES, removed) for side in (left, right))
+    elif left != right and re.search(rb"/Type\s*/ObjStm\b", one.head):
+        left, right = (_scrub(side, _DROPS, removed) for side in (left, right))
+    if left != right:
+        findings.differ(one.label, "its content differs", _show(left), _show(right))
+        return
+    for name in removed or ["how streams are compressed"]:
+        findings.drop(name)
+
+
+def _inflated(piece: Piece) -> bytes:
+    if b"/FlateDecode" not in piece.head:
+        return piece.data
+    try:
+        return inflate_zlib(piece.data)
+    except Malformed:
+        # Chained filters or encryption: its bytes are what can be compared.
+        return piece.data
+
+
+def _scrub(
+    data: bytes, rules: tuple[tuple[str, re.Pattern[bytes]], ...], removed: list[str]
+) -> bytes:
+    for name, pattern in rules:
+        data, count = pattern.subn(rb"\1", data)
+        if count and name not in removed:
+            removed.append(name)
+    return data
+
+
+def _show(data: bytes) -> str:
+    text = data[:300].decode("latin-1")
+    return text if text.isprintable() or data[:1].isalnum() else f"{len(data)} bytes"

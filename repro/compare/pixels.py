@@ -1,0 +1,138 @@
+"""Two rasters of one layout, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from repro.compare.base import Beyond, Malformed
+from repro.compare.raster import Png, rows_of, unfilter
+
+MAX_SAMPLES = 24_000_000
+LIMIT = 2 / 255
+"""The largest difference of a channel that rounding and anti-aliasing explain."""
+
+
+@dataclass
+class PixelCount:
+    """What differs: ``differ`` pixels at all, ``beyond`` of them by more than 2/255.
+
+    ``largest`` is the largest difference of a channel as a share of full scale; ``box`` is
+    left, top, right and bottom (inclusive) of all that differs, None when interlaced.
+    """
+
+    total: int = 0
+    differ: int = 0
+    beyond: int = 0
+    largest: float = 0.0
+    box: tuple[int, int, int, int] | None = None
+
+    def take(self, column: int, row: int, gap: float, *, placed: bool) -> None:
+        """Count one differing pixel."""
+        self.differ += 1
+        self.beyond += gap > LIMIT + 1e-12
+        self.largest = max(self.largest, gap)
+        if placed:
+            left, top, right, bottom = self.box or (column, row, column, row)
+            self.box = (min(left, column), top, max(right, column), max(bottom, row))
+
+
+def compare_pixels(old: Png, new: Png, left: bytes, right: bytes) -> PixelCount:
+    """Count differing pixels of two pictures with the same layout.
+
+    ``left`` and ``right`` are their filtered scanlines. Raises Beyond for more than 24
+    million samples, Malformed for an unknown filter.
+    """
+    if max(old.raw_size, new.raw_size) > MAX_SAMPLES:
+        raise Beyond(f"more than {MAX_SAMPLES // 1_000_000} million samples to compare")
+    count = PixelCount(total=old.width * old.height)
+    recoloured = old.colours != new.colours
+    readers = _Rows(old, left), _Rows(new, right)
+    for number, ((width, one), (_, two)) in enumerate(
+        zip(readers[0].decoded(), readers[1].decoded(), strict=True)
+    ):
+        if one != two or recoloured:
+            _row(number, width, (one, two), (old, new), count)
+    return count
+
+
+class _Rows:
+    """Scanlines without their filters, one after the other."""
+
+    def __init__(self, png: Png, raw: bytes) -> None:
+        self._png = png
+        self._raw = raw
+
+    def decoded(self) -> Iterator[tuple[int, bytes]]:
+        step = max(1, self._png.bits // 8)
+        above = b""
+        for width, line, first in rows_of(self._png, self._raw):
+            if first:
+                above = bytes(len(line) - 1)
+            above = unfilter(line, above, step)
+            yield width, above
+
+
+def _row(
+    number: int, width: int, lines: tuple[bytes, bytes], pngs: tuple[Png, Png], count: PixelCount
+) -> None:
+    rows = [pixels(png, line, width) for png, line in zip(pngs, lines, strict=True)]
+    placed = not pngs[0].interlaced
+    full = 65535 if pngs[0].depth == 16 else 255
+    for column, (one, two) in enumerate(zip(rows[0], rows[1], strict=True)):
+        if one != two:
+            gap = max(abs(a - b) for a, b in zip(one, two, strict=True)) / full
+            count.take(column, number, gap, placed=placed)
+
+
+def pixels(png: Png, line: bytes, width: int) -> list[tuple[int, ...]]:
+    """A decoded scanline as RGBA tuples, 0-255 or (16 bit) 0-65535."""
+    if png.depth == 16:
+        values = [line[i] << 8 | line[i + 1] for i in range(0, len(line) - 1, 2)]
+        full = 65535
+    else:
+        values = list(line) if png.depth == 8 else _unpack(line, png.depth)
+        full = 255
+    if png.colour == 3:
+        table = _palette(png)
+        try:
+            return [table[value] for value in values[:width]]
+        except IndexError:
+            raise Malformed("a pixel is outside the palette") from None
+    return _rgba(png, values, width, full)
+
+
+def _rgba(png: Png, values: list[int], width: int, full: int) -> list[tuple[int, ...]]:
+    scale = full // ((1 << png.depth) - 1) if png.depth < 8 else 1
+    see_through = _transparent(png)
+    if png.colour == 6:
+        return list(zip(*[iter(values[: width * 4])] * 4, strict=True))
+    if png.colour == 4:
+        pairs = zip(values[: width * 2 : 2], values[1 : width * 2 : 2], strict=True)
+        return [(grey, grey, grey, alpha) for grey, alpha in pairs]
+    if png.colour == 2:
+        triples = zip(*[iter(values[: width * 3])] * 3, strict=True)
+        return [(*rgb, 0 if rgb == see_through else full) for rgb in triples]
+    return [
+        (grey * scale,) * 3 + (0 if (grey,) == see_through else full,) for grey in values[:width]
+    ]
+
+
+def _transparent(png: Png) -> tuple[int, ...] | None:
+    chunk = (png.chunks.get(b"tRNS") or [b""])[0]
+    return tuple(int.from_bytes(chunk[i : i + 2], "big") for i in range(0, len(chunk), 2)) or None
+
+
+def _palette(png: Png) -> list[tuple[int, ...]]:
+    colours = png.chunks[b"PLTE"][0]
+    alphas = (png.chunks.get(b"tRNS") or [b""])[0]
+    return [
+        (*colours[3 * i : 3 * i + 3], alphas[i] if i < len(alphas) else 255)
+        for i in range(len(colours) // 3)
+    ]
+
+
+def _unpack(line: bytes, depth: int) -> list[int]:
+    mask = (1 << depth) - 1
+    shifts = range(8 - depth, -1, -depth)
+    return [byte >> shift & mask for byte in line for shift in shifts]
