@@ -145,7 +145,7 @@ def _unequal(old: list[str], new: list[str], findings: Findings, where: str, log
         end += 1
     one, two = left[start : len(left) - end], right[start : len(right) - end]
     before = findings.count
-    findings.note(f"{where}{len(old)} lines recorded, {len(new)} from the rerun")
+    findings.note(f"{where}lines: {len(old)} recorded, {len(new)} from the rerun")
     if len(one) <= _DIFF_LINES and len(two) <= _DIFF_LINES:
         _show(one, two, start, findings, where)
     if findings.count == before:

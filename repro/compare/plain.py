@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from repro.compare.base import Malformed
+from repro.compare.findings import Findings
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -38,3 +39,9 @@ def decode(data: bytes) -> str:
     if "\0" in text:
         raise Malformed("it holds NUL bytes")
     return text
+
+
+def compare_endings(old: bytes, new: bytes, findings: Findings) -> None:
+    """Count it as a difference when only one side ends its last line: it may be cut off."""
+    if old.endswith(b"\n") != new.endswith(b"\n"):
+        findings.differ("the last line", "one side does not end its last line (cut off?)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from repro.compare.base import Comparator, Task, parse_both
+from repro.compare.plain import compare_endings
 from repro.compare.strictjson import parse_json
 from repro.compare.tree import compare_trees
 from repro.model.verdict import Comparison
@@ -39,13 +40,11 @@ class JsonLinesComparator(Comparator):
         left, right = parse_both(_documents, old, new)
         findings = self._findings(task)
         compare_trees(left, right, findings)
+        compare_endings(old, new, findings)
         if not (findings.count or findings.tally.differ):
             findings.drop("white space, the order of keys or how numbers and text are written")
         return findings.result(f"{len(left)} documents")
 
 
 def _documents(data: bytes) -> list[Any]:
-    # The last piece is kept even when empty: a file cut inside its last line must differ.
-    pieces = data.split(b"\n")
-    ended = [pieces.pop()] if pieces[-1] else []
-    return [parse_json(piece) for piece in pieces + ended if piece.strip()]
+    return [parse_json(line) for line in data.split(b"\n") if line.strip()]

@@ -112,11 +112,13 @@ class _Cell:
         findings = self._findings
         for name in ("stdout", "stderr"):
             left, right = _stream(old, name), _stream(new, name)
-            if name == "stderr" and _NOISE.sub("", left) == _NOISE.sub("", right) != left:
+            if left == right:
+                continue
+            if name == "stderr" and (_NOISE.search(left) or _NOISE.search(right)):
                 findings.drop(f"{self._where}: the notice that fonts are cached")
-            elif left != right:
-                where = f"{self._where} {name} "
-                compare_lines(left, right, findings, where=where, log=name == "stderr")
+                left, right = _NOISE.sub("", left), _NOISE.sub("", right)
+            where = f"{self._where} {name} "
+            compare_lines(left, right, findings, where=where, log=name == "stderr")
         first = [output for output in old if output.get("output_type") != "stream"]
         second = [output for output in new if output.get("output_type") != "stream"]
         if len(first) != len(second):

@@ -11,7 +11,7 @@ from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
 from repro.compare.findings import Findings
 from repro.compare.lines import compare_lines
 from repro.compare.numbers import is_whole, read_number
-from repro.compare.plain import decode
+from repro.compare.plain import compare_endings, decode
 from repro.model.verdict import Comparison
 
 Row = list[str]
@@ -50,7 +50,8 @@ class TableComparator(Comparator):
                 _row(number, one, two, header, findings)
             elif one is not None:
                 findings.tally.equal(sum(read_number(cell) is not None for cell in one))
-        _endings(left, right, findings)
+        compare_endings(old, new, findings)
+        _packing(left, right, findings)
         return findings.result(f"{shapes[0][0]} rows x {shapes[0][1]}")
 
     def _pairs(
@@ -129,9 +130,7 @@ def _text(row: Row | None) -> str | None:
     return None if row is None else ", ".join(row)
 
 
-def _endings(left: str, right: str, findings: Findings) -> None:
-    if left.endswith("\n") != right.endswith("\n"):
-        findings.differ("the last line", "one side does not end its last line (cut off?)")
+def _packing(left: str, right: str, findings: Findings) -> None:
     if ("\r\n" in left) != ("\r\n" in right):
         findings.drop("line endings")
     if findings.count == 0 and not findings.tally.differ:

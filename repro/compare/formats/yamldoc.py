@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
-from repro.compare.plain import decode
+from repro.compare.plain import compare_endings, decode
 from repro.compare.tree import compare_trees
 from repro.model.verdict import Comparison
 
@@ -25,6 +25,7 @@ class YamlComparator(Comparator):
         left, right = parse_both(_documents, old, new)
         findings = self._findings(task)
         compare_trees(left, right, findings)
+        compare_endings(old, new, findings)
         if not (findings.count or findings.tally.differ):
             findings.drop("comments, white space, style or the order of keys")
         return findings.result(f"{findings.tally.n} numbers" if findings.tally.n else "a tree")

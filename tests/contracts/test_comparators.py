@@ -1,0 +1,234 @@
+"""Every comparator through the same cases, and the labelled set of pairs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import tracemalloc
+import zipfile
+import zlib
+
+import pytest
+from comparator_pairs import PLOT, cases, chunk, gradient, png
+
+from repro.compare.choose import choose, comparators
+from repro.compare.memory import MemoryOutput
+from repro.model.verdict import Comparison, Outcome
+
+CASES = cases()
+BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]
+CLOSE = [(n, label) for n, case in CASES.items() for label in case.close]
+FAULTS = [(n, label) for n, case in CASES.items() for label in case.faults]
+
+
+def compare(path: str, old: bytes, new: bytes, **options: object) -> Comparison:
+    chosen = choose(path, (old[:512], new[:512]), options)
+    return chosen.compare(MemoryOutput(old), MemoryOutput(new), options, path=path)
+
+
+@pytest.mark.parametrize(("name", "label"), BENIGN)
+def test_no_benign_pair_is_below_equivalent(name: str, label: str) -> None:
+    case = CASES[name]
+    found = compare(case.path, case.base, case.benign[label])
+    if case.base != case.benign[label]:
+        assert found.outcome is Outcome.EQUIVALENT, found
+        assert found.removed, "what was left out must be named"
+
+
+@pytest.mark.parametrize(("name", "label"), CLOSE)
+def test_what_a_tolerance_covers_is_close(name: str, label: str) -> None:
+    case = CASES[name]
+    found = compare(case.path, case.base, case.close[label])
+    assert found.outcome is Outcome.CLOSE, found
+    assert found.tolerance.get("from") == "default" or found.notes
+
+
+@pytest.mark.parametrize(("name", "label"), FAULTS)
+def test_no_planted_fault_passes(name: str, label: str) -> None:
+    case = CASES[name]
+    found = compare(case.path, case.base, case.faults[label])
+    assert not found.outcome.meets(Outcome.CLOSE), found
+    if case.opaque or label in ("alias", "entity"):
+        assert found.outcome is Outcome.UNDECIDED and found.notes
+    else:
+        assert found.outcome is Outcome.DIFFERENT, found
+        assert found.differences
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_bytes_are_identical(name: str) -> None:
+    case = CASES[name]
+    assert compare(case.path, case.base, case.base).outcome is Outcome.IDENTICAL
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_order_of_the_sides_does_not_matter(name: str) -> None:
+    case = CASES[name]
+    for other in [*case.benign.values(), *case.close.values(), *case.faults.values()]:
+        one, two = compare(case.path, case.base, other), compare(case.path, other, case.base)
+        assert one.outcome is two.outcome
+        assert one.comparator == two.comparator
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_truncated_file_never_passes(name: str) -> None:
+    case = CASES[name]
+    size = len(case.base)
+    for cut in sorted({0, 1, 7, size // 4, size // 2, size * 3 // 4, size - 9, size - 2, size - 1}):
+        for pair in ((case.base, case.base[:cut]), (case.base[:cut], case.base)):
+            found = compare(case.path, *pair)
+            assert not found.outcome.meets(Outcome.CLOSE), (cut, found)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_changed_byte_never_raises(name: str) -> None:
+    case = CASES[name]
+    chance = random.Random(name)
+    for _ in range(60):
+        data = bytearray(case.base)
+        for _ in range(chance.randint(1, 3)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        found = compare(case.path, case.base, bytes(data))
+        assert found.outcome in Outcome
+
+
+def test_a_changed_byte_of_a_picture_is_seen() -> None:
+    chance = random.Random(5)
+    base = png(gradient(), width=40)
+    for position in chance.sample(range(len(base)), 150):
+        data = bytearray(base)
+        data[position] ^= 1 << chance.randrange(8)
+        assert not compare("p.png", base, bytes(data)).outcome.meets(Outcome.CLOSE)
+
+
+@pytest.mark.parametrize("comparator", comparators(), ids=lambda c: c.name)
+def test_hostile_bytes_are_survived(comparator: object) -> None:
+    chance = random.Random(3)
+    hostile = [
+        b"",
+        b"\0",
+        b"\x89PNG\r\n\x1a\n",
+        b"[" * 100_000,
+        b'{"a":' * 20_000,
+        b"<a>" * 50_000,
+        b"a: " * 5_000,
+        b"- " * 50_000,
+        b'"' * 10_001,
+        b"\xff\xfe" + b"a",
+        b"\x93NUMPY\x01\0\xff\xff",
+        b"%PDF-1.4\n1 0 obj\n%%EOF",
+        b"PK\x03\x04" + bytes(60),
+        b"\x1f\x8b\x08\x00",
+        "é".encode("latin-1") * 20,
+        b"\n" * 10_000,
+        b"1" * 200_000,
+        b"a,b\n" + b'"' + b"x" * 2_000_000,
+        chance.randbytes(5000),
+        PLOT[:60],
+    ]
+    for one in hostile:
+        for two in (b"benign 1.5\n", hostile[-2], b"{}"):
+            found = comparator.compare(  # type: ignore[attr-defined]
+                MemoryOutput(one), MemoryOutput(two), {}
+            )
+            assert isinstance(found, Comparison)
+            assert (found.outcome is Outcome.IDENTICAL) == (one == two)
+            assert one == two or not found.outcome.meets(Outcome.CLOSE), (one[:40], found)
+
+
+def _zip_bomb(fill: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(8):
+            with archive.open(f"m{number}.txt", "w") as stream:
+                for _ in range(66):
+                    stream.write(fill * (1 << 20))
+    return out.getvalue()
+
+
+def _picture_bomb(fill: int) -> bytes:
+    head = (60_000).to_bytes(4, "big") * 2 + bytes((8, 6, 0, 0, 0))
+    body = zlib.compress(bytes([fill]) * (32 << 20))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "make"),
+    [
+        ("a.zip", _zip_bomb),
+        ("a.png", lambda fill: _picture_bomb(fill[0])),
+        ("a.gz", lambda fill: zlib.compress(fill * (200 << 20), wbits=31)),
+        ("a.json", lambda fill: b"[" + b"[]," * 5_000_000 + b"0]" + fill),
+    ],
+)
+def test_bombs_stay_within_bounds(path: str, make: object) -> None:
+    pair = make(b"a"), make(b"b")  # type: ignore[operator]
+    tracemalloc.start()
+    found = compare(path, *pair)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.outcome is Outcome.UNDECIDED
+    assert peak < 400 << 20
+
+
+def test_too_large_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparator = choose("a.csv", (b"a", b"a"), {})
+    monkeypatch.setattr(type(comparator), "max_bytes", 10)
+    found = comparator.compare(MemoryOutput(b"a" * 11), MemoryOutput(b"b" * 11), {})
+    assert found.outcome is Outcome.UNDECIDED
+    assert "too large to compare beyond bytes" in found.notes[0]
+
+
+def test_a_crash_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparator = choose("a.csv", (b"a", b"a"), {})
+
+    def crash(*rest: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(type(comparator), "_compare", crash)
+    found = comparator.compare(MemoryOutput(b"a"), MemoryOutput(b"b"), {})
+    assert found.outcome is Outcome.UNDECIDED
+    assert "csv/1 failed: RecursionError" in found.notes[0]
+
+
+def test_a_pickle_is_never_loaded(tmp_path: object) -> None:
+    flag = os.path.join(str(tmp_path), "ran")
+    bomb = b"\x80\x04cos\nmkdir\n(V" + flag.encode() + b"\ntR."
+    for path in ("a.pkl", "a.npy", "a.bin", "a.txt", "a.npz"):
+        assert not compare(path, bomb, bomb + b".").outcome.meets(Outcome.CLOSE)
+    assert not os.path.exists(flag)
+
+
+def test_names_and_ranks_are_distinct() -> None:
+    names = [comparator.name for comparator in comparators()]
+    assert len(set(names)) == len(names)
+    assert names[-1] == "bytes/1"
+
+
+def test_files_inside_files_stop() -> None:
+    old, new = b"a,b\n1,2\n", b'a,b\n1,"2"\n'
+    for _ in range(5):
+        outs = []
+        for data in (old, new):
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w") as archive:
+                archive.writestr(zipfile.ZipInfo("t.zip"), data)
+            outs.append(out.getvalue())
+        old, new = outs
+    found = compare("t.zip", old, new)
+    assert found.outcome is Outcome.UNDECIDED
+    assert any("files inside files" in note for note in found.notes)
+
+
+def test_results_survive_json() -> None:
+    for case in CASES.values():
+        for other in [*case.benign.values(), *case.faults.values()]:
+            found = compare(case.path, case.base, other)
+            shown = [found.summary, *found.removed, *found.notes]
+            shown += [text for d in found.differences for text in (d.where, d.text, d.old, d.new)]
+            assert json.loads(json.dumps(shown)) == shown
+            numbers = found.numbers.to_json() if found.numbers else {}
+            json.dumps(numbers, allow_nan=False)
