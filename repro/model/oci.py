@@ -21,6 +21,7 @@ LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 LAYER_PLAIN = "application/vnd.oci.image.layer.v1.tar"
 LAYERS = (LAYER_ZSTD, LAYER_GZIP, LAYER_PLAIN)
+COMPRESSION = {LAYER_ZSTD: "zstd", LAYER_GZIP: "gzip", LAYER_PLAIN: "plain"}
 EMPTY = "application/vnd.oci.empty.v1+json"
 EMPTY_BYTES = b"{}"
 RECORDING = "application/vnd.repro.recording.v1+json"

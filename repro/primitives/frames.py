@@ -1,0 +1,125 @@
+"""zstd in frames of 4 MiB: reachable in the middle, packed and unpacked in parallel.
+
+One stream of many frames is ordinary zstd (RFC 8878, section 3). python-zstandard's
+``decompress`` and ``decompressobj`` stop silently after the first frame, hence
+``read_across_frames``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
+
+import zstandard
+
+from repro.errors import ArchiveError
+from repro.primitives.digest import Digest
+from repro.primitives.pipes import SideHash
+
+FRAME = 4 << 20
+_READ = 1 << 20
+_WINDOW = 128 << 20
+
+
+class FrameWriter:
+    """Compress what is written into frames; hashes both sides.
+
+    ``diff_id`` is the digest of the bytes written, ``digest`` that of the compressed
+    ones, ``frames`` the compressed length of each frame. The result does not depend on
+    the number of threads. A context manager: leaving it early ends the threads.
+    """
+
+    def __init__(self, out: BinaryIO, *, level: int = 3, threads: int | None = None) -> None:
+        workers = threads or min(4, os.cpu_count() or 1)
+        self._out = out
+        self._level = level
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(workers)
+        self._pending: deque[Future[bytes]] = deque()
+        self._ahead = workers + 1
+        self._pieces: list[bytes | memoryview] = []
+        self._held = 0
+        self._plain = SideHash()
+        self._packed = hashlib.sha256()
+        self.frames: list[int] = []
+        self.size = 0
+        self.written = 0
+
+    def __enter__(self) -> FrameWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._plain.finish()
+
+    def write(self, data: bytes) -> None:
+        """Add bytes; they must not be changed afterwards."""
+        self._pieces.append(data)
+        self._held += len(data)
+        self.written += len(data)
+        while self._held >= FRAME:
+            joined = memoryview(b"".join(self._pieces))
+            self._pieces = [joined[FRAME:]]
+            self._held -= FRAME
+            self._submit(joined[:FRAME])
+
+    def finish(self) -> tuple[Digest, Digest]:
+        """Write the last frame; (digest, diff_id)."""
+        if self._held or not self.written:
+            self._submit(memoryview(b"".join(self._pieces)))
+        while self._pending:
+            self._drain()
+        return Digest(self._packed.hexdigest()), self._plain.finish()
+
+    def _submit(self, frame: memoryview) -> None:
+        self._plain.update(frame)
+        self._pending.append(self._pool.submit(self._compress, frame))
+        while len(self._pending) > self._ahead:
+            self._drain()
+
+    def _compress(self, frame: memoryview) -> bytes:
+        # A compressor serves one thread at a time.
+        tool: zstandard.ZstdCompressor | None = getattr(self._local, "tool", None)
+        if tool is None:
+            tool = zstandard.ZstdCompressor(level=self._level, write_checksum=True)
+            self._local.tool = tool
+        return tool.compress(frame)
+
+    def _drain(self) -> None:
+        packed = self._pending.popleft().result()
+        self._out.write(packed)
+        self._packed.update(packed)
+        self.frames.append(len(packed))
+        self.size += len(packed)
+
+
+def decompressed(stream: BinaryIO, compression: str, *, chunk: int = 2 << 20) -> Iterator[bytes]:
+    """The plain bytes of a ``zstd``, ``gzip`` or ``plain`` stream, all frames of it.
+
+    No chunk is larger than ``chunk`` bytes, whatever the input claims. Raises
+    ArchiveError when the stream is damaged.
+    """
+    try:
+        if compression == "zstd":
+            tool = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+            reader = tool.stream_reader(
+                stream, read_size=_READ, read_across_frames=True, closefd=False
+            )
+            yield from iter(lambda: reader.read(chunk), b"")
+        elif compression == "gzip":
+            with gzip.GzipFile(fileobj=stream, mode="rb") as unpacked:
+                yield from iter(lambda: unpacked.read(chunk), b"")
+        else:
+            yield from iter(lambda: stream.read(chunk), b"")
+    except (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        text = str(error)[:80]
+        raise ArchiveError(
+            f"the {compression} data is damaged: {text}", slug="archive-zstd"
+        ) from None

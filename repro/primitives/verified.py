@@ -1,0 +1,109 @@
+"""Reading a range of a file, and reading with the digest checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from typing import BinaryIO, NoReturn
+
+from repro.primitives.digest import Digest
+
+
+class RangeReader(io.RawIOBase):
+    """``size`` bytes of an open file from ``offset``, by pread(2): many may share one file.
+
+    Seekable. Ends early when the file does. The descriptor stays the caller's.
+    """
+
+    def __init__(self, fd: int, offset: int, size: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._offset = offset
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fill ``buffer`` as far as the range goes; the number of bytes."""
+        view = memoryview(buffer)[: self._size - self._position]  # type: ignore[arg-type]
+        count = os.preadv(self._fd, [view], self._offset + self._position) if view else 0
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move inside the range."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = min(max(base + offset, 0), self._size)
+        return self._position
+
+    def tell(self) -> int:
+        """The position inside the range."""
+        return self._position
+
+
+class VerifiedReader(io.RawIOBase):
+    """A stream that ends well only when size and digest are as expected.
+
+    ``mismatch`` is called with the digest found (and must raise) before the last bytes
+    are handed out. Longer streams are cut: the digest tells.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        digest: Digest,
+        size: int,
+        mismatch: Callable[[Digest, int], NoReturn],
+    ) -> None:
+        super().__init__()
+        self._stream = stream
+        self._digest = digest
+        self._left = size
+        self._size = size
+        self._mismatch = mismatch
+        self._running = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Close the stream below as well."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+    def readinto(self, buffer: object) -> int:
+        """Fill ``buffer``; the number of bytes, 0 at the verified end."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes (all when negative)."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._stream.read(wanted) if wanted else b""
+        self._running.update(data)
+        self._left -= len(data)
+        if (wanted and len(data) < wanted) or not self._left:
+            self._check()
+        return data
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        return self.read(-1)
+
+    def _check(self) -> None:
+        found = Digest(self._running.hexdigest())
+        if self._left or found != self._digest:
+            self._mismatch(found, self._size - self._left)
