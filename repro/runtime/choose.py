@@ -1,0 +1,39 @@
+"""The first usable engine, with the reasons why the others are not."""
+
+from __future__ import annotations
+
+from repro.errors import RuntimeUnavailable, UsageError
+from repro.primitives.plugins import load_plugins
+from repro.primitives.texts import printable
+from repro.runtime import engines
+from repro.runtime.base import Runtime
+
+
+def all_engines() -> list[Runtime]:
+    """Every engine by rank, usable or not."""
+    return [engine() for engine in load_plugins(engines, Runtime)]  # type: ignore[type-abstract]
+
+
+def choose(name: str | None = None) -> Runtime:
+    """The engine of this name, or the first usable one.
+
+    Raises UsageError for an unknown name, RuntimeUnavailable (with each engine's reason)
+    when none works. Never falls back to an unconfined run.
+    """
+    known = all_engines()
+    if name is not None:
+        known = [engine for engine in known if engine.name == name]
+        if not known:
+            names = ", ".join(engine.name for engine in all_engines())
+            raise UsageError(f"there is no engine {printable(name, 40)!r}", hint=f"known: {names}")
+    reasons = []
+    for engine in known:
+        reason = engine.usable()
+        if reason is None:
+            return engine
+        reasons.append(f"{engine.name}: {reason}")
+    raise RuntimeUnavailable(
+        "no sandbox works on this machine",
+        hint="`repro doctor` says what is missing and how to mend it",
+        details=reasons,
+    )

@@ -1,0 +1,58 @@
+"""The trusted layer: what lies above the image and below the writable layer.
+
+It holds a real, empty folder for every path that the launcher mounts on, so that a link of
+the image at such a path is hidden and cannot steer the launcher (CVE-2026-87766), and our
+own passwd, group and hosts, so that nothing of the image is read to make them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from repro.errors import RerunFailed
+
+MOUNT_POINTS = ("proc", "dev")
+_FOLDERS = (*MOUNT_POINTS, "sys", "run", "etc", "var")
+_SHARED = ("tmp", "var/tmp")
+UID = 1000
+
+
+def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
+    """Fill an empty folder. ``home`` is the analysis's HOME; ``resolver`` is resolv.conf."""
+    folder.mkdir(mode=0o755)
+    for name in _FOLDERS:
+        (folder / name).mkdir(mode=0o755)
+    for name in _SHARED:
+        (folder / name).mkdir()
+        (folder / name).chmod(0o1777)
+    home = home if home.startswith("/") and not set(home) & set(":\n") else "/"
+    files = {
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\nrepro:x:{UID}:{UID}:repro:{home}:/bin/sh\n",
+        "group": f"root:x:0:\nrepro:x:{UID}:\n",
+        "hosts": "127.0.0.1 localhost repro\n::1 localhost\n",
+        "hostname": "repro\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    }
+    for name, text in files.items():
+        (folder / "etc" / name).write_bytes(os.fsencode(text))
+    (folder / "etc" / "resolv.conf").write_bytes(resolver)
+
+
+def check_upper(upper: str) -> None:
+    """Refuse a writable layer that would steer the next start.
+
+    It lies above the trusted layer, and an earlier step of the same run wrote it. Raises
+    RerunFailed when a mount point in it is anything but a real folder.
+    """
+    for name in MOUNT_POINTS:
+        try:
+            status = os.lstat(f"{upper}/{name}")
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            raise RerunFailed(
+                f"an earlier step replaced /{name} in the sandbox; the next one is not started",
+                slug="hostile-step",
+            )
