@@ -1,0 +1,304 @@
+"""This user's cache: layers unpacked once, under their diff_id, shared by all archives."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from repro.errors import ArchiveError, StorageError
+from repro.model.oci import COMPRESSION, Descriptor, Layer
+from repro.primitives.digest import Digest
+from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.files import atomic_write
+from repro.primitives.tarread import Limits
+from repro.primitives.texts import human_size, printable
+from repro.primitives.untar import untar
+
+_MARGIN = 64 << 20
+_READ = 1 << 20
+_DURABLE = "durable"
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_HINT = "set REPRO_CACHE to a folder that only you can write"
+
+
+class LayerSource(Protocol):
+    """Where compressed layers come from: an open archive, or blobs in a folder."""
+
+    def open_blob(self, descriptor: Descriptor) -> BinaryIO:
+        """A stream that raises ArchiveError at its end on a wrong digest."""
+        ...
+
+
+class LayerList(Protocol):
+    """Anything with layers, lowest first: a version of an archive."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]: ...  # noqa: D102
+
+
+class Cache:
+    """Unpacked layers below ``root/layers/<diff_id>``.
+
+    A layer is unpacked into a folder beside its place and renamed when it is complete;
+    a lock per layer makes others wait, and keeps ``gc`` away while this object lives.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Make the folder (0700) when it is missing.
+
+        Raises StorageError when it cannot be made, is no folder, or when another user
+        owns it or can write in it.
+        """
+        self._layers = root / "layers"
+        self._held: dict[str, int] = {}
+        try:
+            for folder in reversed([root, *root.parents]):
+                if not folder.exists():
+                    folder.mkdir(mode=0o700, exist_ok=True)
+            _check_owner(root)
+            self._layers.mkdir(mode=0o700, exist_ok=True)
+            _check_owner(self._layers)
+        except OSError as error:
+            raise _refusal(root, error.strerror or "cannot be used") from None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others clear the layers that were handed out."""
+        for fd in getattr(self, "_held", {}).values():
+            os.close(fd)
+        self._held = {}
+
+    def layers(
+        self,
+        source: LayerSource,
+        version: LayerList | Sequence[Layer],
+        observer: Observer = silent,
+    ) -> list[Path]:
+        """The unpacked folders of all layers, lowest first.
+
+        Every layer's blob is hashed whole, also when it is unpacked already; what is
+        unpacked is checked against its diff_id as well. Raises ArchiveError on damaged
+        or hostile content, StorageError when the disk refuses.
+        """
+        layers = version if isinstance(version, Sequence) else version.layers
+        self._check_space(layers)
+        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+            running = [pool.submit(self.layer, source, layer, observer) for layer in layers]
+            try:
+                return [each.result() for each in running]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def layer(self, source: LayerSource, layer: Layer, observer: Observer = silent) -> Path:
+        """One layer's unpacked folder; see ``layers``."""
+        try:
+            lock = os.open(self._lock_path(layer.diff_id), _LOCK, 0o600)
+            try:
+                place = self._obtain(source, layer, lock, observer)
+            except BaseException:
+                os.close(lock)
+                raise
+        except OSError as error:
+            raise _refusal(self._layers.parent, error.strerror or "cannot be used") from None
+        # The lock stays shared for as long as the layer may be in use.
+        before = self._held.setdefault(layer.diff_id.hex, lock)
+        if before != lock:
+            os.close(lock)
+        return place
+
+    def _obtain(self, source: LayerSource, layer: Layer, lock: int, observer: Observer) -> Path:
+        place = self._layers / layer.diff_id.hex
+        checked = False
+        while True:
+            # flock(2) conversions are not atomic: look again after each.
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if self._usable(place):
+                if not checked:
+                    _hash(source, layer)
+                return place
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self._usable(place):
+                self._unpack(source, layer, place, observer)
+                checked = True
+
+    def size(self) -> int:
+        """Bytes on disk of all unpacked layers."""
+        return _disk_usage(self._layers)
+
+    def gc(self, keep: int = 0) -> int:
+        """Remove what is half-made and, beyond ``keep`` bytes, layers used longest ago.
+
+        Layers in use by any process stay. Returns the number of bytes set free.
+        """
+        freed = 0
+        for place in self._layers.glob(".unpack-*"):
+            freed += self._remove(Digest(place.name.split("-")[1]), place)
+        markers = sorted(self._layers.glob("*.ok"), key=lambda path: path.stat().st_mtime)
+        left = self.size()
+        for marker in markers:
+            if left <= keep:
+                break
+            gone = self._remove(Digest(marker.stem), marker.with_suffix(""), marker)
+            freed, left = freed + gone, left - gone
+        return freed
+
+    def clear(self) -> int:
+        """Remove every layer that is not in use; the number of bytes set free."""
+        return self.gc(0)
+
+    def _lock_path(self, diff_id: Digest) -> Path:
+        return self._layers / f"{diff_id.hex}.lock"
+
+    def _usable(self, place: Path) -> bool:
+        """Whether a complete layer is there that surely reached the disk."""
+        marker = place.with_name(f"{place.name}.ok")
+        try:
+            state = marker.read_text()
+        except FileNotFoundError:
+            return False
+        if not place.is_dir() or place.is_symlink():
+            return False
+        if state != _DURABLE:
+            # Unpacked without waiting for the disk. In the same boot all is in the page
+            # cache, and a sync costs little by now; after a crash it cannot be trusted.
+            if state != _boot():
+                return False
+            _sync(place)
+            _write_marker(marker, _DURABLE)
+        os.utime(marker)
+        return True
+
+    def _unpack(self, source: LayerSource, layer: Layer, place: Path, observer: Observer) -> None:
+        marker = place.with_name(f"{place.name}.ok")
+        marker.unlink(missing_ok=True)
+        remove_tree(place)
+        compression = COMPRESSION.get(layer.descriptor.media_type)
+        if compression is None:
+            shown = printable(layer.descriptor.media_type, 80)
+            raise ArchiveError(f"a layer has the media type {shown!r}", slug="archive-format")
+        text = f"unpack {layer.kind}"
+        observer(Event(kind=EventKind.NOTE, phase="unpack", text=text))
+        temporary = Path(tempfile.mkdtemp(prefix=f".unpack-{place.name}-", dir=self._layers))
+        try:
+            _fill(source, layer, compression, temporary)
+            os.chmod(temporary, 0o755)
+            os.rename(temporary, place)
+        except BaseException:
+            remove_tree(temporary)
+            raise
+        _write_marker(marker, _boot() or _DURABLE)
+
+    def _remove(self, diff_id: Digest, place: Path, marker: Path | None = None) -> int:
+        fd = os.open(self._lock_path(diff_id), _LOCK, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            freed = _disk_usage(place)
+            if marker is not None:
+                marker.unlink(missing_ok=True)
+            remove_tree(place)
+            return freed
+        except BlockingIOError:
+            return 0
+        finally:
+            os.close(fd)
+
+    def _check_space(self, layers: Sequence[Layer]) -> None:
+        missing = [
+            layer.uncompressed_size
+            for layer in layers
+            if not (self._layers / f"{layer.diff_id.hex}.ok").exists()
+        ]
+        disk = os.statvfs(self._layers)
+        free = disk.f_bavail * disk.f_frsize
+        if missing and sum(missing) + _MARGIN > free:
+            raise StorageError(
+                f"unpacking needs {human_size(sum(missing))}, "
+                f"{printable(str(self._layers), 80)} has {human_size(free)} free",
+                hint="free some space, or set REPRO_CACHE to a folder on another disk",
+            )
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a tree of ours; harmless when it is not there. Raises OSError."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _disk_usage(folder: Path) -> int:
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return total
+
+
+def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> None:
+    try:
+        with source.open_blob(layer.descriptor) as stream:
+            untar(stream, compression, folder, layer.diff_id, Limits())
+            while stream.read(_READ):  # what follows the compressed data is hashed too
+                pass
+    except ArchiveError as error:
+        # Damage shows first as nonsense inside: say that it is damage.
+        _hash(source, layer)
+        raise ArchiveError(
+            f"{layer.kind} layer: {error.message}", details=error.details, slug=error.slug
+        ) from None
+
+
+def _hash(source: LayerSource, layer: Layer) -> None:
+    with source.open_blob(layer.descriptor) as stream:
+        while stream.read(_READ):
+            pass
+
+
+def _check_owner(folder: Path) -> None:
+    status = os.stat(folder)
+    link = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode):
+        raise _refusal(folder, "is no folder")
+    if {status.st_uid, link.st_uid} != {os.geteuid()}:
+        raise _refusal(folder, "belongs to another user")
+    if status.st_mode & 0o022:
+        raise _refusal(folder, "can be written by other users")
+
+
+def _refusal(folder: Path, why: str) -> StorageError:
+    return StorageError(f"the cache folder {printable(str(folder), 100)}: {why}", hint=_HINT)
+
+
+def _write_marker(marker: Path, state: str) -> None:
+    with atomic_write(marker, mode=0o600) as stream:
+        stream.write(state.encode())
+
+
+def _boot() -> str:
+    """The kernel's id of this boot (proc(5)); empty where it cannot be read."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _sync(folder: Path) -> None:
+    """syncfs(2): all of the file system the folder is on."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs failed")
+    finally:
+        os.close(fd)
