@@ -1,0 +1,120 @@
+"""Facts of this machine, and which ways of recording work on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from repro.observe import kernel, overlay, strace
+from repro.observe.tables import SECCOMP_CALL
+
+_NUMERICS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES",
+)  # fmt: skip
+_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512vl", "amx_tile", "asimd", "sve")
+
+
+def host_facts(
+    root: Path = Path("/"), environ: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """What may explain a difference between two machines; JSON without floats.
+
+    ``memory`` is in bytes; ``features`` are the processor's that numeric libraries choose
+    their code by. Never the host's name, the user's, or an address.
+    """
+    values = os.environ if environ is None else environ
+    model, features = _processor(root)
+    return {
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "distribution": _distribution(root),
+        "cpu": model,
+        "features": features,
+        "cores": os.cpu_count() or 0,
+        "memory": _memory(root),
+        "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+        "locale": values.get("LC_ALL") or values.get("LANG") or "",
+        "container": _container(root),
+        "numerics": {name: values[name] for name in _NUMERICS if name in values},
+    }
+
+
+def tracer_support() -> dict[str, str]:
+    """Per way of recording: an empty text, or why it does not work here; tried by doing."""
+    with tempfile.TemporaryDirectory(prefix="repro-doctor-") as folder:
+        project, scratch = os.path.join(folder, "p"), os.path.join(folder, "s")
+        os.mkdir(project)
+        os.mkdir(scratch)
+        return {
+            "notify": notify_support() or "",
+            "strace": strace.support(os.environ) or "",
+            "overlay": overlay.reason_against(project, scratch) or "",
+        }
+
+
+def notify_support() -> str | None:
+    """None when seccomp user notification works, else why not; tried in a forked child."""
+    if platform.machine() not in SECCOMP_CALL:
+        return f"no table of system calls for {platform.machine()}"
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = b""
+        try:
+            os.close(kernel.install_listener())
+        except BaseException as error:
+            said = str(error).encode("utf-8", "replace")[:500] or b"failed"
+        os.write(write, said)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        said = stream.read()
+    os.waitpid(pid, 0)
+    return said.decode("utf-8", "replace") or None
+
+
+def _distribution(root: Path) -> str:
+    try:
+        lines = (root / "etc/os-release").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return fields.get("PRETTY_NAME", "unknown").strip('"')
+
+
+def _processor(root: Path) -> tuple[str, list[str]]:
+    try:
+        text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown", []
+    model, flags = "unknown", set()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "CPU part") and model == "unknown":
+            model = value.strip()
+        if key.strip() in ("flags", "Features"):
+            flags = set(value.split())
+            break
+    return model, [name for name in _FEATURES if name in flags]
+
+
+def _memory(root: Path) -> int:
+    try:
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0
+
+
+def _container(root: Path) -> str:
+    if (root / ".dockerenv").exists():
+        return "docker"
+    if (root / "run/.containerenv").exists():
+        return "podman"
+    return "none seen"

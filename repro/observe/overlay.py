@@ -1,0 +1,117 @@
+"""The author's folder under an overlay, in the recorded program's own mount namespace.
+
+mount_namespaces(7), user_namespaces(7), Documentation/filesystems/overlayfs.rst. Works as
+root with a plain mount namespace, as an ordinary user inside an own user namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from repro.observe import kernel
+
+
+def enter(root: str, upper: str, work: str) -> None:
+    """Mount the overlay over ``root`` for this process (and its children) alone.
+
+    To be called in a forked child with one thread. Raises OSError where the machine
+    forbids it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    options = "redirect_dir=nofollow,metacopy=off"
+    if os.geteuid() == 0 and _plain_namespace():
+        pass
+    else:
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+        options = "userxattr"
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE, None)
+    # Folders by descriptor: no path has to be escaped for the option string.
+    folders = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (root, upper, work)]
+    lower_fd, upper_fd, work_fd = (f"/proc/self/fd/{fd}" for fd in folders)
+    data = f"lowerdir={lower_fd},upperdir={upper_fd},workdir={work_fd},{options}"
+    kernel.mount("repro", root, "overlay", 0, data)
+    for fd in folders:
+        os.close(fd)
+
+
+def _plain_namespace() -> bool:
+    """Whether a mount namespace is to be had without a user namespace (real root)."""
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS)
+    except OSError:
+        return False
+    return True
+
+
+def prepare(root: str, upper: str, hide: Iterable[str], seed: Mapping[str, bytes]) -> None:
+    """Put whiteouts for hidden paths and the seeded files into an empty upper folder."""
+    for path in hide:
+        if os.path.lexists(os.path.join(root, path)):
+            _folders(root, upper, path)
+            os.mknod(os.path.join(upper, path), stat.S_IFCHR, os.makedev(0, 0))
+    for path, content in seed.items():
+        _folders(root, upper, path)
+        place = Path(upper, path)
+        place.write_bytes(content)
+        place.chmod(0o644)
+
+
+def _folders(root: str, upper: str, path: str) -> None:
+    """The parents of ``path`` in the upper folder, with the modes of the project's own."""
+    parts = path.split("/")[:-1]
+    for count in range(1, len(parts) + 1):
+        folder = "/".join(parts[:count])
+        place = os.path.join(upper, folder)
+        if os.path.isdir(place):
+            continue
+        os.mkdir(place)
+        try:
+            os.chmod(place, stat.S_IMODE(os.lstat(os.path.join(root, folder)).st_mode) | 0o700)
+        except FileNotFoundError:
+            os.chmod(place, 0o755)
+
+
+def reason_against(root: str, scratch: str) -> str | None:
+    """None when an overlay over ``root`` with its upper folder below ``scratch`` works.
+
+    Tried by doing, in a forked child.
+    """
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch) as folder:
+        upper, work = os.path.join(folder, "u"), os.path.join(folder, "w")
+        os.mkdir(upper)
+        os.mkdir(work)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            said = b""
+            try:
+                enter(root, upper, work)
+                probe = os.path.join(root, ".repro-probe")
+                os.close(os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600))
+                os.unlink(probe)
+            except BaseException as error:
+                said = str(error).encode("utf-8", "replace")[:500] or b"failed"
+            os.write(write, said)
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as stream:
+            said = stream.read()
+        os.waitpid(pid, 0)
+        for name in os.listdir(work):
+            os.chmod(os.path.join(work, name), 0o700)
+    return said.decode("utf-8", "replace") or None
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,257 @@
+"""Record a run: which files it read and wrote, by which programs (observe.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repro.errors import Interrupted, ProjectError, RuntimeUnavailable
+from repro.model.observation import Change, Observation, StepSeen
+from repro.model.project import Step
+from repro.observe import host, overlay, strace
+from repro.observe.capture import overlay_changes, remove_locked
+from repro.observe.inplace import InPlace
+from repro.observe.launch import Launch, find_program, launch
+from repro.observe.ledger import Ledger
+from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.texts import printable
+
+_UNSEEN = "reads were not observed: the whole environment of the command is packed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordRequest:
+    """What to run, and where.
+
+    ``root`` is the project's real absolute path; ``environment`` is exactly what the
+    programs get; ``scratch`` an empty folder. ``hide`` are paths (relative to the root) of
+    old results that the run must not see; ``seed`` files that it shall see. ``on_output``
+    gets stdout and stderr as they come; ``stdin`` is a descriptor, else nothing is read.
+    """
+
+    root: str
+    steps: tuple[Step, ...]
+    environment: Mapping[str, str]
+    scratch: str
+    hide: tuple[str, ...] = ()
+    seed: Mapping[str, bytes] = field(default_factory=dict)
+    tracer: str = "auto"
+    capture: str = "auto"
+    on_output: Callable[[bytes], None] | None = None
+    stdin: int | None = None
+
+
+def record(request: RecordRequest, observer: Observer = silent) -> Observation:
+    """Run the steps in order up to the first that fails.
+
+    A failing step is no exception: look at ``steps[-1].exit``. Raises ProjectError when a
+    command does not exist, RuntimeUnavailable when a demanded tracer or capture does not
+    work here, Interrupted on SIGTERM or SIGHUP; the folder is then as it was and no
+    process is left.
+    """
+    with _signals():
+        return _Session(request, observer).run()
+
+
+class _Session:
+    def __init__(self, request: RecordRequest, observer: Observer) -> None:
+        self._request = request
+        self._observer = observer
+        self._limits: list[str] = []
+        self._tracer = self._choose_tracer()
+        self._scratch, overlaid = self._choose_capture()
+        self._upper = os.path.join(self._scratch, "upper")
+        self._work = os.path.join(self._scratch, "work")
+        self._before = os.path.join(self._scratch, "before")
+        os.mkdir(self._upper)
+        self._in_place: InPlace | None = None
+        if overlaid:
+            os.mkdir(self._work)
+        else:
+            os.mkdir(self._before)
+            self._in_place = InPlace(request.root, self._before, request.hide, request.seed)
+        hidden = frozenset(os.path.join(request.root, path) for path in request.hide)
+        self._ledger = Ledger(hidden=hidden)
+
+    def run(self) -> Observation:
+        self._check_first()
+        try:
+            self._prepare()
+            steps = self._steps()
+            changes = self._changes()
+        except BaseException:
+            if self._in_place is not None:
+                self._in_place.undo()
+            remove_locked(Path(self._scratch))
+            raise
+        if self._in_place is None:
+            remove_locked(Path(self._work))
+        self._limits += list(self._ledger.remarks)
+        return Observation(
+            tracer=self._tracer,
+            capture="overlay" if self._in_place is None else "in-place",
+            steps=tuple(steps),
+            processes=tuple(self._ledger.programs),
+            accesses=self._ledger.accesses(),
+            connections=self._ledger.seen_connections(),
+            changes=tuple(changes),
+            limits=tuple(dict.fromkeys(self._limits)),
+            upper=self._upper,
+            before=None if self._in_place is None else self._before,
+        )
+
+    def _check_first(self) -> None:
+        first = self._request.steps[0]
+        try:
+            find_program(
+                first.argv[0], self._cwd(first), self._request.environment, None,
+                self._request.root,
+            )  # fmt: skip
+        except ProjectError:
+            remove_locked(Path(self._scratch))
+            raise
+
+    def _prepare(self) -> None:
+        request = self._request
+        if self._in_place is None:
+            overlay.prepare(request.root, self._upper, request.hide, request.seed)
+        else:
+            self._in_place.begin(copy_all=self._tracer != "notify")
+        if request.stdin is not None:
+            with contextlib.suppress(OSError):
+                name = os.readlink(f"/proc/self/fd/{request.stdin}")
+                if name.startswith("/"):
+                    self._ledger.opened(name, os.O_RDONLY, None, lambda: True)
+
+    def _steps(self) -> list[StepSeen]:
+        seen: list[StepSeen] = []
+        for step in self._request.steps:
+            text = printable(" ".join(step.argv), 60)
+            self._observer(Event(kind=EventKind.BEGIN, phase="run", text=text))
+            seen.append(self._step(step))
+            if seen[-1].exit != 0:
+                break
+        return seen
+
+    def _step(self, step: Step) -> StepSeen:
+        request = self._request
+        cwd = self._cwd(step)
+        inside = self._upper if self._in_place is None else None
+        program = find_program(step.argv[0], cwd, request.environment, inside, request.root)
+        argv = step.argv
+        log = os.path.join(self._scratch, "strace.log")
+        if self._tracer == "strace":
+            path = request.environment.get("PATH", "/usr/bin:/bin")
+            tool = strace.find_strace(path) or strace.find_strace("/usr/bin:/bin")
+            assert tool is not None
+            argv = tuple(strace.command(tool, log, program, step.argv))
+        result = launch(
+            Launch(
+                name=step.name,
+                program=argv[0] if self._tracer == "strace" else program,
+                argv=argv,
+                cwd=cwd,
+                environment=request.environment,
+                notify=self._tracer == "notify",
+                overlay=(request.root, self._upper, self._work) if inside else None,
+                stdin=request.stdin,
+                timeout=step.timeout,
+                on_output=request.on_output,
+                before_write=self._in_place.keep if self._in_place is not None else None,
+            ),
+            self._ledger,
+        )
+        if self._tracer == "strace":
+            self._read_strace(Path(log), cwd)
+        return result
+
+    def _read_strace(self, log: Path, cwd: str) -> None:
+        reader = strace.StraceReader(self._ledger, cwd)
+        if log.exists():
+            reader.read(log)
+            log.unlink()
+        if reader.lost:
+            self._limits.append(f"{reader.lost} lines of strace were not understood")
+
+    def _cwd(self, step: Step) -> str:
+        return os.path.normpath(os.path.join(self._request.root, step.cwd))
+
+    def _changes(self) -> list[tuple[str, Change]]:
+        if self._in_place is not None:
+            return self._in_place.finish(self._upper)
+        return overlay_changes(
+            self._request.root, self._upper, frozenset(self._request.hide), self._request.seed
+        )
+
+    def _choose_tracer(self) -> str:
+        wanted = self._request.tracer
+        if wanted not in ("auto", "notify", "strace", "none"):
+            raise ProjectError(f"there is no tracer {wanted!r}", hint="auto, notify, strace, none")
+        reasons = []
+        if wanted in ("auto", "notify"):
+            reason = host.notify_support()
+            if reason is None:
+                return "notify"
+            reasons.append(f"notify: {reason}")
+        if wanted in ("auto", "strace"):
+            reason = strace.support(self._request.environment)
+            if reason is None:
+                if reasons:
+                    self._limits.append(f"recorded by strace, since {'; '.join(reasons)}")
+                return "strace"
+            reasons.append(f"strace: {reason}")
+        if wanted in ("notify", "strace"):
+            raise RuntimeUnavailable(
+                f"the tracer {wanted} does not work here", details=reasons, slug="no-tracer"
+            )
+        self._limits.append(f"{_UNSEEN} ({'; '.join(reasons)})" if reasons else _UNSEEN)
+        return "none"
+
+    def _choose_capture(self) -> tuple[str, bool]:
+        """The folder for upper and work, and whether an overlay works there."""
+        wanted = self._request.capture
+        if wanted not in ("auto", "overlay", "in-place"):
+            raise ProjectError(f"there is no capture {wanted!r}", hint="auto, overlay, in-place")
+        own = tempfile.mkdtemp(prefix="record-", dir=self._request.scratch)
+        if wanted == "in-place":
+            self._limits.append("recorded in place, as asked for")
+            return own, False
+        reason = overlay.reason_against(self._request.root, own)
+        if reason is None:
+            return own, True
+        with contextlib.suppress(OSError):
+            memory = tempfile.mkdtemp(prefix="repro-record-", dir="/dev/shm")
+            if overlay.reason_against(self._request.root, memory) is None:
+                shutil.rmtree(own)
+                self._limits.append(f"what the run wrote was kept in memory, since {reason}")
+                return memory, True
+            shutil.rmtree(memory)
+        if wanted == "overlay":
+            raise RuntimeUnavailable(f"no overlay works here: {reason}", slug="no-overlay")
+        self._limits.append(f"recorded in place and put back, since no overlay works: {reason}")
+        return own, False
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a recording like Ctrl-C does: cleaned up, exit 130."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise Interrupted(f"ended by {signal.Signals(number).name}; nothing was written")
+
+    old = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
