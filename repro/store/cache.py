@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import shutil
@@ -18,14 +17,13 @@ from repro.errors import ArchiveError, StorageError
 from repro.model.oci import COMPRESSION, Descriptor, Layer
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.files import atomic_write
 from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
 
 _MARGIN = 64 << 20
 _READ = 1 << 20
-_DURABLE = "durable"
+_MARK = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _HINT = "set REPRO_CACHE to a folder that only you can write"
 
@@ -135,7 +133,7 @@ class Cache:
 
     def size(self) -> int:
         """Bytes on disk of all unpacked layers."""
-        return _disk_usage(self._layers)
+        return sum(_disk_usage(place) for place in self._layers.iterdir() if place.is_dir())
 
     def gc(self, keep: int = 0) -> int:
         """Remove what is half-made and, beyond ``keep`` bytes, layers used longest ago.
@@ -162,21 +160,18 @@ class Cache:
         return self._layers / f"{diff_id.hex}.lock"
 
     def _usable(self, place: Path) -> bool:
-        """Whether a complete layer is there that surely reached the disk."""
+        """Whether a complete layer is there.
+
+        Unpacking does not wait for the disk. In the same boot all is at least in the
+        page cache; what an earlier boot left may be half-written and is unpacked again.
+        """
         marker = place.with_name(f"{place.name}.ok")
         try:
             state = marker.read_text()
         except FileNotFoundError:
             return False
-        if not place.is_dir() or place.is_symlink():
+        if not state or state != _boot() or not place.is_dir() or place.is_symlink():
             return False
-        if state != _DURABLE:
-            # Unpacked without waiting for the disk. In the same boot all is in the page
-            # cache, and a sync costs little by now; after a crash it cannot be trusted.
-            if state != _boot():
-                return False
-            _sync(place)
-            _write_marker(marker, _DURABLE)
         os.utime(marker)
         return True
 
@@ -198,7 +193,9 @@ class Cache:
         except BaseException:
             remove_tree(temporary)
             raise
-        _write_marker(marker, _boot() or _DURABLE)
+        # Nobody reads it meanwhile: the lock is ours alone.
+        with open(os.open(marker, _MARK, 0o600), "w") as stream:
+            stream.write(_boot())
 
     def _remove(self, diff_id: Digest, place: Path, marker: Path | None = None) -> int:
         fd = os.open(self._lock_path(diff_id), _LOCK, 0o600)
@@ -282,23 +279,8 @@ def _refusal(folder: Path, why: str) -> StorageError:
     return StorageError(f"the cache folder {printable(str(folder), 100)}: {why}", hint=_HINT)
 
 
-def _write_marker(marker: Path, state: str) -> None:
-    with atomic_write(marker, mode=0o600) as stream:
-        stream.write(state.encode())
-
-
 def _boot() -> str:
     """The kernel's id of this boot (proc(5)); empty where it cannot be read."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
-
-
-def _sync(folder: Path) -> None:
-    """syncfs(2): all of the file system the folder is on."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs failed")
-    finally:
-        os.close(fd)
