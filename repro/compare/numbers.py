@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-import sys
 
 from repro.model.verdict import Numbers
 
@@ -16,6 +15,7 @@ _NAMED = {
     "infinity": math.inf, "+infinity": math.inf, "-infinity": -math.inf,
 }  # fmt: skip
 _LONGEST = 400
+_LARGEST = 1.7e308
 
 
 def is_whole(text: str) -> bool:
@@ -122,7 +122,7 @@ class Tally:
     def _note(self, where: str, gap: float, relative: float) -> None:
         self.differ += 1
         self._first = self._first or where
-        self._max_abs = max(self._max_abs, min(gap, sys.float_info.max))
+        self._max_abs = max(self._max_abs, min(gap, _LARGEST))
         self._max_rel = max(self._max_rel, relative)
 
     def absorb(self, other: Numbers, where: str) -> None:

@@ -135,7 +135,7 @@ _ANY = (
         "dates of the run",
         rf"\b(?:(?:re)?generated|rendered|compiled|knitted|printed|exported|last run|"
         rf"(?:run|report|analysis) (?:run |made )?(?:date|time|on|at)|(?:created|written|produced|"
-        rf"analysed|analyzed|executed|run) (?:on|at|by)){_BY}{_TO}(?P<x>{_DATED})",
+        rf"analysed|analyzed|executed|run)(?: by [^0-9\n]{{1,40}}[\d.]{{0,12}})? (?:on|at)){_BY}{_TO}(?P<x>{_DATED})",
         case=False,
     ),
     _rule(
