@@ -99,7 +99,7 @@ def _unique(files: Iterable[FileEntry]) -> list[FileEntry]:
 def _check_path(entry: FileEntry) -> None:
     parts = entry.path.split("/")
     if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
-        raise ProjectError(f"{printable(entry.path)!r} is not a normal absolute path", slug="plan")
+        raise ProjectError(f"'{printable(entry.path)}' is not a normal absolute path", slug="plan")
     if any(part.startswith(".wh.") for part in parts):
         raise ProjectError(
             f"{printable(entry.path)} cannot be packed: container images reserve names "

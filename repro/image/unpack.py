@@ -25,7 +25,7 @@ def unpack_layer(
     compression = COMPRESSION.get(media_type)
     if compression is None:
         raise ArchiveError(
-            f"a layer has the unknown media type {printable(media_type, 80)!r}",
+            f"a layer has the unknown media type '{printable(media_type, 80)}'",
             slug="archive-format",
         )
     return untar(stream, compression, dest, diff_id, limits)

@@ -48,7 +48,7 @@ class Limits:
 def refuse(member: bytes, why: str) -> NoReturn:
     """Raise the ArchiveError that names a member."""
     shown = printable(os.fsdecode(member), 100)
-    raise ArchiveError(f"member {shown!r} {why}", slug="archive-hostile")
+    raise ArchiveError(f"member '{shown}' {why}", slug="archive-hostile")
 
 
 class TarReader:
@@ -167,7 +167,7 @@ class TarReader:
 
     def _some(self, count: int) -> memoryview:
         if not self._fill():
-            after = f" in {printable(os.fsdecode(self._member), 100)!r}" if self._member else ""
+            after = f" in '{printable(os.fsdecode(self._member), 100)}'" if self._member else ""
             raise ArchiveError(f"the tar ends early{after}", slug="archive-truncated")
         piece = self._chunk[:count]
         self._chunk = self._chunk[count:]

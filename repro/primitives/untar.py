@@ -253,12 +253,12 @@ def _translated(error: OSError, name: bytes) -> ArchiveError | StorageError:
     shown = printable(os.fsdecode(name), 100)
     if error.errno in _DISK:
         return StorageError(
-            f"{shown!r} cannot be unpacked: {error.strerror}",
+            f"'{shown}' cannot be unpacked: {error.strerror}",
             hint="free some space, or set REPRO_CACHE to a folder on another disk",
         )
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP) and _WHITEOUT in name:
         return StorageError(
-            f"whiteout {shown!r} cannot be made here: {error.strerror}",
+            f"whiteout '{shown}' cannot be made here: {error.strerror}",
             hint="set REPRO_CACHE to a folder on ext4, xfs or btrfs (Linux 5.8 or newer)",
         )
-    return ArchiveError(f"member {shown!r}: {error.strerror}", slug="archive-hostile")
+    return ArchiveError(f"member '{shown}': {error.strerror}", slug="archive-hostile")

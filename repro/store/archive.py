@@ -129,7 +129,7 @@ class Archive:
             if version.tag == tag:
                 return version
         raise UsageError(
-            f"{self._label} has no version {printable(tag, 60)!r}",
+            f"{self._label} has no version '{printable(tag, 60)}'",
             hint="it has: " + ", ".join(version.tag for version in self.versions),
             slug="no-version",
         )
@@ -354,7 +354,7 @@ def _check_schema(document: Mapping[str, Any], schema: str, what: str) -> None:
     found = text(document.get("schema"), f"{what} schema")
     if found != schema:
         raise ArchiveError(
-            f"the {what} have schema {printable(found, 40)!r}, this repro reads {schema}",
+            f"the {what} have schema '{printable(found, 40)}', this repro reads {schema}",
             hint=_NEWER,
             slug="archive-schema",
         )

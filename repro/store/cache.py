@@ -182,7 +182,7 @@ class Cache:
         compression = COMPRESSION.get(layer.descriptor.media_type)
         if compression is None:
             shown = printable(layer.descriptor.media_type, 80)
-            raise ArchiveError(f"a layer has the media type {shown!r}", slug="archive-format")
+            raise ArchiveError(f"a layer has the media type '{shown}'", slug="archive-format")
         text = f"unpack {layer.kind}"
         observer(Event(kind=EventKind.NOTE, phase="unpack", text=text))
         temporary = Path(tempfile.mkdtemp(prefix=f".unpack-{place.name}-", dir=self._layers))

@@ -191,7 +191,7 @@ def _version(
 ) -> VersionInfo:
     tag = descriptor.annotations[REF_NAME]
     if not documents.TAG.fullmatch(tag):
-        _refuse(f"{printable(tag, 80)!r} is no valid tag")
+        _refuse(f"'{printable(tag, 80)}' is no valid tag")
     manifest = Manifest.parse(load(read(descriptor, _MANIFEST), "manifest"))
     if manifest.artifact_type is not None or manifest.config.media_type != CONFIG:
         _refuse(f"the manifest of {tag} has another media type than its descriptor says")
@@ -230,7 +230,7 @@ def _layer(number: int, descriptor: Descriptor, diff_id: Digest) -> Layer:
     kind = descriptor.annotations.get(ANNOTATION_KIND, "")
     if descriptor.media_type not in LAYERS:
         shown = printable(descriptor.media_type, 80)
-        _refuse(f"layer {number} has the media type {shown!r}")
+        _refuse(f"layer {number} has the media type '{shown}'")
     if not size.isdecimal() or not size.isascii() or len(size) > 15 or kind not in _KINDS:
         _refuse(f"layer {number} lacks its kind or its size")
     return Layer(descriptor=descriptor, diff_id=diff_id, uncompressed_size=int(size), kind=kind)

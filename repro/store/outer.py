@@ -95,7 +95,7 @@ class _Scan:
             wrong = not _BLOB.fullmatch(name) or name in found or position > _MAX_MEMBERS
         if wrong:
             raise ArchiveError(
-                f"{self._label} has the unexpected member {printable(name, 90)!r}",
+                f"{self._label} has the unexpected member '{printable(name, 90)}'",
                 slug="archive-format",
             )
         return name

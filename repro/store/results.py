@@ -116,4 +116,4 @@ def _content(header: Header, reader: TarReader) -> Iterator[bytes | memoryview]:
 
 def _refuse(path: bytes, why: str, details: Sequence[str] = ()) -> NoReturn:
     shown = printable(os.fsdecode(path), 100)
-    raise ArchiveError(f"recorded output {shown!r} {why}", details=details, slug="archive-digest")
+    raise ArchiveError(f"recorded output '{shown}' {why}", details=details, slug="archive-digest")

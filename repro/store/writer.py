@@ -106,7 +106,7 @@ def _check_tags(versions: Sequence[Version]) -> None:
     for version in versions:
         if not documents.TAG.fullmatch(version.tag):
             raise UsageError(
-                f"{printable(version.tag, 140)!r} is no valid tag",
+                f"'{printable(version.tag, 140)}' is no valid tag",
                 hint="letters, digits, . _ and -, at most 128",
             )
         if version.tag in seen:
