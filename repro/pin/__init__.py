@@ -1,1 +1,6 @@
-"""The pin room (see docs)."""
+"""Which installed package a file belongs to, and how each package is pinned.
+
+Lives here: the PackageSource base class, the locker, one source per package manager.
+May import: repro.model, repro.primitives, repro.errors.
+Never: installs, downloads or runs a package manager.
+"""

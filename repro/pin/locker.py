@@ -1,0 +1,31 @@
+"""All package sources, and the lock that they make together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from repro.model.lock import Lock
+from repro.model.observation import PackageRef
+from repro.pin import sources as plugins
+from repro.pin.base import PackageSource
+from repro.primitives.plugins import load_plugins
+
+
+def sources(root: str = "/") -> list[PackageSource]:
+    """Every package source by rank, usable here or not."""
+    return [source(root) for source in load_plugins(plugins, PackageSource)]  # type: ignore[type-abstract]
+
+
+def make_lock(packages: Iterable[PackageRef], known: Sequence[PackageSource]) -> Lock:
+    """The lock of these packages; sources that had nothing to say are named with the reason."""
+    by_name = {source.name: source for source in known}
+    locked = [by_name[package.source].lock(package) for package in packages]
+    spoken = {package.source for package in locked}
+    skipped = {}
+    for source in known:
+        if source.name not in spoken:
+            skipped[source.name] = source.usable() or "nothing of it was used"
+    return Lock(
+        packages=tuple(sorted(locked, key=lambda p: (p.source, p.name, p.version, p.purl))),
+        skipped=skipped,
+    )

@@ -1,0 +1,231 @@
+"""Debian and Ubuntu packages, from dpkg's own files (dpkg(1), deb822(5))."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from packageurl import PackageURL
+
+from repro.model.lock import Grade, LockedPackage
+from repro.model.observation import LeftOut, PackageRef
+from repro.model.ports import PackageFile
+from repro.model.project import LayerKind
+from repro.pin.base import PackageSource
+
+BASE = (
+    "base-files", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
+    "findutils", "gawk", "grep", "gzip", "hostname", "libacl1", "libattr1", "libbz2-1.0",
+    "libc-bin", "libc6", "libcrypt1", "libgcc-s1", "libgmp10", "liblzma5", "libmpfr6",
+    "libpcre2-8-0", "libreadline8", "libselinux1", "libsigsegv2", "libssl3", "libstdc++6",
+    "libtinfo6", "libzstd1", "mawk", "netbase", "readline-common", "sed", "tar", "tzdata",
+    "which", "zlib1g", "libgmp10t64", "libreadline8t64", "libssl3t64",
+)  # fmt: skip
+"""In every image of a Debian system, when installed: what a shell script may use."""
+
+_RUNTIME = re.compile(
+    r"(lib)?python3(\.\d+)?(-minimal|-stdlib|\.\d+)?$|r-base-core$|perl(-base|-modules.*)?$|"
+    r"libperl5|octave$|nodejs$|libnode|julia$|openjdk-"
+)
+_NOT_PACKED = (
+    ("documentation", re.compile(r"/usr/share/(doc|doc-base|man|info|help|gtk-doc|lintian|bug)/")),
+    ("translations", re.compile(r"/usr/share/locale/")),
+    ("static libraries", re.compile(r".*\.a$")),
+)
+_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+class Apt(PackageSource):
+    """dpkg's database: which package owns a file, and what it holds."""
+
+    name = "apt"
+    rank = 10
+    kind = LayerKind.SYSTEM
+
+    def __init__(self, root: str = "/") -> None:
+        super().__init__(root)
+        self._owners: dict[str, str] | None = None
+        self._status: dict[str, dict[str, str]] | None = None
+        self._hashes: dict[tuple[str, str, str], str] | None = None
+        self._folders: dict[str, str] = {}
+
+    def _usable(self) -> str | None:
+        if not os.path.isfile(self.host("/var/lib/dpkg/status")):
+            return "no dpkg database on this system"
+        return None
+
+    def _owner(self, path: str) -> PackageRef | None:
+        if self._usable() is not None:
+            return None
+        owners = self._load_owners()
+        key = owners.get(path)
+        if key is None and path.startswith("/usr/") and path.split("/")[2] in _MERGED:
+            key = owners.get(path[4:])
+        return self._ref(key) if key is not None else None
+
+    def _files(self, package: PackageRef) -> Iterator[PackageFile]:
+        for path, reason in self._listed(package):
+            if reason is None:
+                yield PackageFile(path=path, member=path)
+
+    def _left_out(self, package: PackageRef) -> Iterator[LeftOut]:
+        counts: dict[str, int] = {}
+        for _, reason in self._listed(package):
+            if reason is not None:
+                counts[reason] = counts.get(reason, 0) + 1
+        for reason, count in sorted(counts.items()):
+            yield LeftOut(path=f"deb:{package.name} ({count} files)", reason=reason)
+
+    def _always(self) -> Iterator[PackageRef]:
+        if self._usable() is not None:
+            return
+        by_name = {fields["Package"]: key for key, fields in self._load_status().items()}
+        for name in BASE:
+            if name in by_name:
+                found = self._ref(by_name[name])
+                if found is not None:
+                    yield found
+
+    def _kind_of(self, package: PackageRef) -> LayerKind:
+        if package.name in BASE:
+            return LayerKind.BASE
+        return LayerKind.RUNTIME if _RUNTIME.match(package.name) else LayerKind.SYSTEM
+
+    def _lock(self, package: PackageRef) -> LockedPackage:
+        distribution, qualifier = self._distribution()
+        architecture = package.key.rpartition(":")[2]
+        purl = PackageURL(
+            type="deb",
+            namespace=distribution,
+            name=package.name,
+            version=package.version,
+            qualifiers={"arch": architecture, "distro": qualifier},
+        )
+        found = self._load_hashes().get((package.name, package.version, architecture))
+        return LockedPackage(
+            source=self.name,
+            name=package.name,
+            version=package.version,
+            purl=purl.to_string(),
+            grade=Grade.HASH_ONLY if found else Grade.NAME_ONLY,
+            hash=f"sha256:{found}" if found else None,
+        )
+
+    def status_stanza(self, package: PackageRef) -> bytes:
+        """The package's stanza of dpkg's status file, for scanners of the image."""
+        fields = self._load_status().get(package.key, {})
+        keep = ("Package", "Status", "Architecture", "Source", "Version", "Maintainer", "Depends")
+        text = "".join(f"{name}: {fields[name]}\n" for name in keep if name in fields)
+        return text.encode("utf-8", "surrogateescape")
+
+    def _listed(self, package: PackageRef) -> Iterator[tuple[str, str | None]]:
+        """Every file of the package by its real path, with the reason to leave it out."""
+        for line in self._list_file(package.key):
+            path = self._real(line)
+            try:
+                mode = os.lstat(self.host(path)).st_mode
+            except OSError:
+                continue
+            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                continue
+            reason = next((why for why, pattern in _NOT_PACKED if pattern.match(path)), None)
+            yield path, reason
+
+    def _real(self, path: str) -> str:
+        """The path with the links of its folder resolved (``/lib`` is ``/usr/lib``)."""
+        folder, _, leaf = path.rpartition("/")
+        if folder not in self._folders:
+            real = os.path.realpath(self.host(folder) or "/")
+            self._folders[folder] = real[len(self.root) :] if self.root else real
+        return f"{self._folders[folder].rstrip('/')}/{leaf}"
+
+    def _list_file(self, key: str) -> list[str]:
+        name, _, architecture = key.partition(":")
+        folder = Path(self.host("/var/lib/dpkg/info"))
+        for candidate in (f"{name}:{architecture}.list", f"{name}.list"):
+            try:
+                text = (folder / candidate).read_text("utf-8", "surrogateescape")
+            except OSError:
+                continue
+            return [line for line in text.split("\n") if line.startswith("/") and line != "/."]
+        return []
+
+    def _ref(self, key: str) -> PackageRef | None:
+        fields = self._load_status().get(key)
+        if fields is None:
+            return None
+        return PackageRef(
+            source=self.name, key=key, name=fields["Package"], version=fields["Version"]
+        )
+
+    def _load_owners(self) -> dict[str, str]:
+        if self._owners is None:
+            owners: dict[str, str] = {}
+            for key in self._load_status():
+                owners.update(dict.fromkeys(self._list_file(key), key))
+            self._owners = owners
+        return self._owners
+
+    def _load_status(self) -> dict[str, dict[str, str]]:
+        if self._status is None:
+            found: dict[str, dict[str, str]] = {}
+            text = Path(self.host("/var/lib/dpkg/status")).read_text("utf-8", "surrogateescape")
+            for stanza in text.split("\n\n"):
+                fields = _fields(stanza)
+                if fields.get("Status", "").endswith(" installed"):
+                    found[f"{fields['Package']}:{fields['Architecture']}"] = fields
+            self._status = found
+        return self._status
+
+    def _load_hashes(self) -> dict[tuple[str, str, str], str]:
+        """sha256 of each archive that the current package lists name."""
+        if self._hashes is None:
+            self._hashes = {}
+            installed = {
+                (fields["Package"], fields["Version"], fields["Architecture"])
+                for fields in self._load_status().values()
+            }
+            folder = Path(self.host("/var/lib/apt/lists"))
+            for path in sorted(folder.glob("*_Packages")) if folder.is_dir() else []:
+                self._hashes.update(_hashes_in(path.read_bytes(), installed))
+        return self._hashes
+
+    def _distribution(self) -> tuple[str, str]:
+        try:
+            text = Path(self.host("/etc/os-release")).read_text("utf-8")
+        except OSError:
+            return "debian", "unknown"
+        fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        name = fields.get("ID", "debian").strip('"')
+        return name, f"{name}-{fields.get('VERSION_ID', 'unknown').strip(chr(34))}"
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in stanza.split("\n"):
+        key, colon, value = line.partition(": ")
+        if colon and not line.startswith(" "):
+            found[key] = value
+    return found
+
+
+def _hashes_in(
+    data: bytes, installed: Iterable[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], str]:
+    wanted = set(installed)
+    names = {name.encode() for name, _, _ in wanted}
+    found: dict[tuple[str, str, str], str] = {}
+    for match in re.finditer(rb"^Package: (\S+)$", data, re.MULTILINE):
+        if match.group(1) not in names:
+            continue
+        end = data.find(b"\n\n", match.start())
+        fields = _fields(
+            data[match.start() : end if end > 0 else len(data)].decode("utf-8", "replace")
+        )
+        key = (fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
+        if key in wanted and "SHA256" in fields:
+            found[key] = fields["SHA256"]
+    return found

@@ -1,0 +1,219 @@
+"""Python distributions in site folders, from their ``*.dist-info`` (PEP 376, PEP 627)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packageurl import PackageURL
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from repro.model.lock import Grade, LockedPackage
+from repro.model.observation import LeftOut, PackageRef
+from repro.model.ports import PackageFile
+from repro.model.project import LayerKind
+from repro.pin.base import PackageSource, valid_pyc
+
+_SITE = re.compile(r"^(.*?/(?:site|dist)-packages)/")
+_PYTHON = re.compile(r"/lib(?:64)?/python(\d+\.\d+)/")
+_TESTS = re.compile(r"/(?:tests?|testing_data|baseline_images)/")
+
+
+@dataclass(frozen=True)
+class _Dist:
+    name: str
+    version: str
+    info: str
+    members: tuple[str, ...]
+
+
+class Pip(PackageSource):
+    """Whatever installer wrote a ``dist-info``: pip, uv, poetry, pdm."""
+
+    name = "pip"
+    rank = 20
+    kind = LayerKind.PACKAGES
+
+    def __init__(self, root: str = "/") -> None:
+        super().__init__(root)
+        self._sites: dict[str, dict[str, _Dist]] = {}
+        self._owners: dict[str, dict[str, str]] = {}
+
+    def _usable(self) -> str | None:
+        return None
+
+    def _owner(self, path: str) -> PackageRef | None:
+        for site in self._sites_for(path):
+            self._load(site)
+            key = self._owners[site].get(_source_of(path))
+            if key is not None:
+                return self._ref(site, key)
+        return None
+
+    def _files(self, package: PackageRef) -> Iterator[PackageFile]:
+        for path in self._present(package):
+            if not _TESTS.search(path):
+                yield PackageFile(path=path, member=path)
+                if path.endswith(".py"):
+                    yield from self._caches(package, path)
+
+    def _left_out(self, package: PackageRef) -> Iterator[LeftOut]:
+        count = sum(1 for path in self._present(package) if _TESTS.search(path))
+        if count:
+            yield LeftOut(
+                path=f"pypi:{package.name} ({count} files)", reason="tests of the package"
+            )
+
+    def _requires(self, package: PackageRef) -> Iterator[PackageRef]:
+        site, dist = self._dist(package)
+        environment = {"extra": ""}
+        match = _PYTHON.search(site + "/")
+        if match:
+            environment["python_version"] = match.group(1)
+            environment["python_full_version"] = match.group(1) + ".0"
+        for requirement in self._requirements(dist):
+            if requirement.marker is None or requirement.marker.evaluate(environment):
+                key = canonicalize_name(requirement.name)
+                if key in self._sites[site]:
+                    yield self._ref(site, key)
+
+    def _lock(self, package: PackageRef) -> LockedPackage:
+        _, dist = self._dist(package)
+        url, digest = self._direct(dist)
+        record = Path(self.host(dist.info)) / "RECORD"
+        if digest is None and record.is_file():
+            digest = "record-sha256:" + hashlib.sha256(record.read_bytes()).hexdigest()
+        grade = Grade.HASH_ONLY if digest else Grade.NAME_ONLY
+        return LockedPackage(
+            source=self.name,
+            name=dist.name,
+            version=dist.version,
+            purl=PackageURL(
+                type="pypi", name=canonicalize_name(dist.name), version=dist.version
+            ).to_string(),
+            grade=Grade.URL_AND_HASH if url and digest else grade,
+            url=url,
+            hash=digest,
+        )
+
+    def _sites_for(self, path: str) -> Iterator[str]:
+        """The site folder that holds the path, or those of the prefix whose bin it is in."""
+        match = _SITE.match(path)
+        if match:
+            yield match.group(1)
+            return
+        folder, _, _ = path.rpartition("/")
+        prefix, _, leaf = folder.rpartition("/")
+        if leaf in ("bin", "etc") or "/share/" in path:
+            prefix = prefix if leaf in ("bin", "etc") else path.split("/share/", 1)[0]
+            for lib in sorted(Path(self.host(prefix), "lib").glob("python3*/site-packages")):
+                yield str(lib)[len(self.root) :]
+
+    def _load(self, site: str) -> None:
+        if site in self._sites:
+            return
+        dists: dict[str, _Dist] = {}
+        owners: dict[str, str] = {}
+        folder = Path(self.host(site))
+        for info in sorted(folder.glob("*.dist-info")) if folder.is_dir() else []:
+            dist = self._read(site, info)
+            if dist is None:
+                continue
+            key = canonicalize_name(dist.name)
+            dists[key] = dist
+            owners.update(dict.fromkeys(dist.members, key))
+        self._sites[site], self._owners[site] = dists, owners
+
+    def _read(self, site: str, info: Path) -> _Dist | None:
+        fields = _metadata(info / "METADATA")
+        if "Name" not in fields or "Version" not in fields:
+            return None
+        members = []
+        record = info / "RECORD"
+        if record.is_file():
+            with record.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                for row in csv.reader(stream):
+                    if row and not row[0].endswith(".pyc"):
+                        path = row[0] if row[0].startswith("/") else f"{site}/{row[0]}"
+                        members.append(os.path.normpath(path))
+        return _Dist(
+            name=fields["Name"][0],
+            version=fields["Version"][0],
+            info=str(info)[len(self.root) :],
+            members=tuple(members),
+        )
+
+    def _ref(self, site: str, key: str) -> PackageRef:
+        dist = self._sites[site][key]
+        return PackageRef(
+            source=self.name, key=f"{site}|{key}", name=dist.name, version=dist.version
+        )
+
+    def _dist(self, package: PackageRef) -> tuple[str, _Dist]:
+        site, _, key = package.key.rpartition("|")
+        self._load(site)
+        return site, self._sites[site][key]
+
+    def _present(self, package: PackageRef) -> Iterator[str]:
+        _, dist = self._dist(package)
+        for path in dist.members:
+            if os.path.lexists(self.host(path)):
+                yield path
+
+    def _caches(self, package: PackageRef, path: str) -> Iterator[PackageFile]:
+        match = _PYTHON.search(package.key)
+        if match is None:
+            return
+        folder, _, leaf = path.rpartition("/")
+        tag = "cpython-" + match.group(1).replace(".", "")
+        cache = f"{folder}/__pycache__/{leaf[:-3]}.{tag}.pyc"
+        if valid_pyc(self.host(cache), self.host(path)):
+            yield PackageFile(path=cache, member=cache)
+
+    def _requirements(self, dist: _Dist) -> Iterable[Requirement]:
+        for line in _metadata(Path(self.host(dist.info)) / "METADATA").get("Requires-Dist", ()):
+            try:
+                yield Requirement(line)
+            except InvalidRequirement:
+                continue
+
+    def _direct(self, dist: _Dist) -> tuple[str | None, str | None]:
+        """URL and hash of ``direct_url.json`` (PEP 610), without credentials."""
+        try:
+            data = json.loads((Path(self.host(dist.info)) / "direct_url.json").read_bytes())
+        except (OSError, ValueError):
+            return None, None
+        url = data.get("url")
+        hashes = data.get("archive_info", {}).get("hashes", {})
+        digest = f"sha256:{hashes['sha256']}" if "sha256" in hashes else None
+        shown = (
+            url if isinstance(url, str) and url.startswith("https://") and "@" not in url else None
+        )
+        return shown, digest
+
+
+def _metadata(path: Path) -> dict[str, list[str]]:
+    """The header fields of a METADATA file; continuation lines are of no interest here."""
+    found: dict[str, list[str]] = {}
+    try:
+        text = path.read_text("utf-8", "replace")
+    except OSError:
+        return found
+    for line in text.split("\n\n", 1)[0].splitlines():
+        key, colon, value = line.partition(": ")
+        if colon and not line.startswith((" ", "\t")):
+            found.setdefault(key, []).append(value.strip())
+    return found
+
+
+def _source_of(path: str) -> str:
+    """A cached ``.pyc`` stands for its source."""
+    match = re.match(r"^(.*)/__pycache__/([^/]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc$", path)
+    return f"{match.group(1)}/{match.group(2)}.py" if match else path
