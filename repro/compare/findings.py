@@ -43,6 +43,11 @@ class Findings:
         if len(self._removed) < _MAX_REMOVED:
             self._removed[_cut(what)] = None
 
+    def otherwise(self, what: str) -> None:
+        """Name what must have differed when nothing else that was seen explains it."""
+        if not self._removed and self.outcome is Outcome.EQUIVALENT:
+            self.drop(what)
+
     def allow(self, name: str, value: str) -> None:
         """A freedom that repro.yml or the reviewer declares was needed: at best CLOSE."""
         self._close = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import time
 
@@ -13,6 +14,7 @@ from repro.compare.scrub import scrub
 from repro.compare.settings import Settings
 
 _DIFF_LINES = 1500
+_SHOWN = 300
 _IGNORE_LINE = 2000
 _PATTERN_SECONDS = 20.0
 _SPLIT = re.compile(rf"(?<![\w.])({NUMBER.pattern})(?!\d)")
@@ -86,10 +88,21 @@ def _line(one: str, two: str, before: str, findings: Findings, where: str, log: 
     if left == right or _numbers(left, right, findings, where):
         _report(first, second, findings, where)
     else:
-        findings.differ(where, _kind(left, right), one, two)
+        findings.differ(where, _kind(left, right), *_window(one, two))
 
 
 _DATE_LIKE = re.compile(r"\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d")
+
+
+def _window(one: str, two: str) -> tuple[str, str]:
+    """The part of two long lines where they begin to differ."""
+    if max(len(one), len(two)) <= _SHOWN:
+        return one, two
+    start = len(os.path.commonprefix((one, two)))
+    if start < _SHOWN // 4:
+        return one, two
+    start -= _SHOWN // 4
+    return f"…{one[start : start + _SHOWN]}", f"…{two[start : start + _SHOWN]}"
 
 
 def _kind(left: str, right: str) -> str:

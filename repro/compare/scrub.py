@@ -157,6 +157,7 @@ _ANY = (
         rf"(?P<x>{_MOMENT}|{_DAY},? +{_CALENDAR})",
         case=False,
     ),
+    _rule("dates of the run", r"^%%CreationDate: (?P<x>.{1,80})$"),
     _rule("dates of the run", r"(?:^|[ \t]{2,})Time:[ \t]{4,}(?P<x>\d\d:\d\d:\d\d)\b"),
     _rule(
         "dates of the run",

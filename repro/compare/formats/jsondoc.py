@@ -23,8 +23,7 @@ class JsonComparator(Comparator):
         left, right = parse_both(parse_json, old, new)
         findings = self._findings(task)
         compare_trees(left, right, findings)
-        if not (findings.count or findings.tally.differ):
-            findings.drop("white space, the order of keys or how numbers and text are written")
+        findings.otherwise("white space, the order of keys or how numbers and text are written")
         return findings.result(f"{findings.tally.n} numbers" if findings.tally.n else "a tree")
 
 
@@ -41,8 +40,7 @@ class JsonLinesComparator(Comparator):
         findings = self._findings(task)
         compare_trees(left, right, findings)
         compare_endings(old, new, findings)
-        if not (findings.count or findings.tally.differ):
-            findings.drop("white space, the order of keys or how numbers and text are written")
+        findings.otherwise("white space, the order of keys or how numbers and text are written")
         return findings.result(f"{len(left)} documents")
 
 

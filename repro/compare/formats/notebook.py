@@ -80,8 +80,7 @@ def _rest(old: bytes, new: bytes, findings: Findings) -> None:
         if key != "cells" and left.get(key) != right.get(key):
             findings.drop(f"notebook {key}")
             findings.note(f"notebook {key} differs and is not judged")
-    if not findings.count and not findings.tally.differ:
-        findings.drop("white space or the order of keys")
+    findings.otherwise("white space or the order of keys")
 
 
 class _Cell:

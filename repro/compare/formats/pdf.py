@@ -121,15 +121,12 @@ def _piece(one: Piece, two: Piece, files: tuple[bytes, bytes], findings: Finding
     if one.kind == "stream":
         _stream(one, two, findings)
         return
-    removed: list[str] = []
-    left, right = (_scrub(piece.data, _DROPS, removed) for piece in (one, two))
+    left, right, removed = _scrub(one.data, two.data, _DROPS)
     if left != right and one.kind == "object":
         left, right = _without_length(left), _without_length(right)
         removed.append("/Length of packed streams")
     elif left != right:
-        left, right = (
-            _without_xref(side, file) for side, file in zip((left, right), files, strict=True)
-        )
+        left, right = _without_xref(left, files[0]), _without_xref(right, files[1])
         removed.append("the table of offsets")
     if left == right:
         for name in removed:
@@ -166,9 +163,9 @@ def _stream(one: Piece, two: Piece, findings: Findings) -> None:
         findings.note(f"not compared: {one.label}, a compressed table of offsets")
         return
     if left != right and re.search(rb"/Type\s*/Metadata\b", one.head):
-        left, right = (_scrub(side, _XMP + _XMP_ATTRIBUTES, removed) for side in (left, right))
+        left, right, removed = _scrub(left, right, _XMP + _XMP_ATTRIBUTES)
     elif left != right and re.search(rb"/Type\s*/ObjStm\b", one.head):
-        left, right = (_scrub(side, _DROPS, removed) for side in (left, right))
+        left, right, removed = _scrub(left, right, _DROPS)
     if left != right:
         findings.differ(one.label, "its content differs", _show(left), _show(right))
         return
@@ -187,13 +184,16 @@ def _inflated(piece: Piece) -> bytes:
 
 
 def _scrub(
-    data: bytes, rules: tuple[tuple[str, re.Pattern[bytes]], ...], removed: list[str]
-) -> bytes:
+    one: bytes, two: bytes, rules: tuple[tuple[str, re.Pattern[bytes]], ...]
+) -> tuple[bytes, bytes, list[str]]:
+    """Both sides without what the rules find, and the names of what differed."""
+    removed = []
     for name, pattern in rules:
-        data, count = pattern.subn(rb"\1", data)
-        if count and name not in removed:
+        found = [[match.group(0) for match in pattern.finditer(side)] for side in (one, two)]
+        if found[0] != found[1]:
             removed.append(name)
-    return data
+        one, two = pattern.sub(rb"\1", one), pattern.sub(rb"\1", two)
+    return one, two, removed
 
 
 def _show(data: bytes) -> str:

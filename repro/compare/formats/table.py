@@ -133,8 +133,7 @@ def _text(row: Row | None) -> str | None:
 def _packing(left: str, right: str, findings: Findings) -> None:
     if ("\r\n" in left) != ("\r\n" in right):
         findings.drop("line endings")
-    if findings.count == 0 and not findings.tally.differ:
-        findings.drop("quotes, line endings or how numbers are written")
+    findings.otherwise("quotes, line endings or how numbers are written")
 
 
 def _reordered(

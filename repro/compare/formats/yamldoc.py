@@ -26,8 +26,7 @@ class YamlComparator(Comparator):
         findings = self._findings(task)
         compare_trees(left, right, findings)
         compare_endings(old, new, findings)
-        if not (findings.count or findings.tally.differ):
-            findings.drop("comments, white space, style or the order of keys")
+        findings.otherwise("comments, white space, style or the order of keys")
         return findings.result(f"{findings.tally.n} numbers" if findings.tally.n else "a tree")
 
 

@@ -32,8 +32,7 @@ class ZipComparator(Comparator):
                 findings.differ(name, "only in one of the two", *_sizes(name, left, right))
             elif left[name] != right[name]:
                 findings.merge(name, compare_part(name, left[name], right[name], task))
-        if not (findings.count or findings.tally.differ):
-            findings.drop("the order, times and attributes of members, or their compression")
+        findings.otherwise("the order, times and attributes of members, or their compression")
         nouns = "member" if len(left) == 1 else "members"
         return findings.result(f"{len(left)} {nouns}")
 
