@@ -62,6 +62,26 @@ class PackageIndex(Protocol):
         """The package's pin."""
         ...
 
+    def usable(self) -> str | None:
+        """None when the source can speak about this system, else why not."""
+        ...
+
+    def kind_of(self, package: PackageRef) -> LayerKind:
+        """The layer of this package's files."""
+        ...
+
+    def always(self) -> Sequence[PackageRef]:
+        """Packages that every image of this system holds."""
+        ...
+
+    def environment(self, prefix: str) -> Sequence[PackageRef]:
+        """Every package installed below a prefix, for runs whose reads were not observed."""
+        ...
+
+    def status_stanza(self, package: PackageRef) -> bytes | None:
+        """The entry of a package database that scanners of the image look for, if any."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxRequest:

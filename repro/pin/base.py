@@ -70,6 +70,14 @@ class PackageSource(abc.ABC):
         """Packages that every image of this system holds."""
         return self._wrapped(lambda: list(self._always()))
 
+    def environment(self, prefix: str) -> Sequence[PackageRef]:
+        """Every package installed below a prefix."""
+        return self._wrapped(lambda: list(self._environment(prefix)))
+
+    def status_stanza(self, package: PackageRef) -> bytes | None:
+        """The entry of a package database that scanners of an image look for, if any."""
+        return self._wrapped(lambda: self._status_stanza(package))
+
     @abc.abstractmethod
     def _usable(self) -> str | None: ...
 
@@ -93,6 +101,12 @@ class PackageSource(abc.ABC):
 
     def _always(self) -> Iterable[PackageRef]:
         return ()
+
+    def _environment(self, prefix: str) -> Iterable[PackageRef]:
+        return ()
+
+    def _status_stanza(self, package: PackageRef) -> bytes | None:
+        return None
 
     def _wrapped(self, call: Callable[[], T]) -> T:
         try:

@@ -114,8 +114,7 @@ class Apt(PackageSource):
             hash=f"sha256:{found}" if found else None,
         )
 
-    def status_stanza(self, package: PackageRef) -> bytes:
-        """The package's stanza of dpkg's status file, for scanners of the image."""
+    def _status_stanza(self, package: PackageRef) -> bytes:
         fields = self._load_status().get(package.key, {})
         keep = ("Package", "Status", "Architecture", "Source", "Version", "Maintainer", "Depends")
         text = "".join(f"{name}: {fields[name]}\n" for name in keep if name in fields)

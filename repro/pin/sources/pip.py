@@ -84,6 +84,13 @@ class Pip(PackageSource):
                 if key in self._sites[site]:
                     yield self._ref(site, key)
 
+    def _environment(self, prefix: str) -> Iterator[PackageRef]:
+        for lib in sorted(Path(self.host(prefix), "lib").glob("python3*/site-packages")):
+            site = str(lib)[len(self.root) :]
+            self._load(site)
+            for key in self._sites[site]:
+                yield self._ref(site, key)
+
     def _lock(self, package: PackageRef) -> LockedPackage:
         _, dist = self._dist(package)
         url, digest = self._direct(dist)

@@ -1,0 +1,353 @@
+"""What must be in the image so that the recorded run repeats elsewhere.
+
+From accesses to real paths, from paths to owning packages, from packages to whole
+packages with what they may load lazily; then the project's own files (observe.md, 6, 7).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
+from repro.model.ports import PackageIndex
+from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.observe.paths import Resolver
+from repro.observe.project_files import ProjectFiles, looks_secret
+from repro.observe.system_files import OURS, merged_links, system_files
+from repro.primitives.texts import printable
+
+LARGE_DATA = 16_000_000
+_TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/")
+_DEFAULT_LIBRARIES = ("/lib/", "/usr/lib/", "/lib64/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
+_SYSTEM = ("/etc/", "/usr/", "/lib/", "/opt/", "/var/lib/", "/bin/", "/sbin/")
+_LD_CACHE = "/etc/ld.so.cache"
+
+
+def close(
+    observation: Observation,
+    *,
+    root: str,
+    home: str,
+    indexes: Sequence[PackageIndex],
+    outputs: Collection[str],
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = (),
+    matches: Callable[[str, Sequence[str]], bool] = lambda path, patterns: False,
+) -> Closure:
+    """The closure of an observed run.
+
+    ``root`` is the project (in its state before the run), ``outputs`` its recorded results
+    (relative). ``matches`` says whether a relative path matches any of some patterns.
+    """
+    builder = _Builder(observation, root, home, indexes)
+    builder.system()
+    builder.accesses()
+    if observation.tracer == "none":
+        builder.without_observation()
+    builder.packages()
+    files = ProjectFiles(
+        root=root, outputs=frozenset(outputs), exclude=exclude, include=include, matches=matches
+    )
+    builder.project(files)
+    return builder.finish()
+
+
+class _Builder:
+    def __init__(
+        self, observation: Observation, root: str, home: str, indexes: Sequence[PackageIndex]
+    ) -> None:
+        self._observation = observation
+        self._root = root
+        self._home = home
+        self._indexes = [index for index in indexes if index.usable() is None]
+        self._entries: dict[str, FileEntry] = {}
+        self._packages: dict[tuple[str, str], PackageRef] = {}
+        self._left_out: list[LeftOut] = []
+        self._warnings: dict[str, None] = {}
+        self._listed: set[str] = set()
+        self._needed: set[str] = set()
+        self._resolver = Resolver(self._link)
+        self._by_name = {index.name: index for index in self._indexes}
+        self._environments: dict[str, bool] = {}
+
+    def system(self) -> None:
+        """What every image has."""
+        for entry in (*system_files(self._home), *merged_links()):
+            self._entries[entry.path] = entry
+        for index in self._indexes:
+            for package in index.always():
+                self._add_package(package)
+        self._folder(self._root, LayerKind.CODE, "project")
+        if os.path.isdir(self._home):
+            self._folder(self._home, LayerKind.CODE, "home")
+
+    def accesses(self) -> None:
+        """Every path that was read before it was written, or listed, with its owner."""
+        for access in self._observation.accesses:
+            if access.listed:
+                self._take_listed(access)
+            elif access.read_first:
+                self._take_read(access)
+
+    def without_observation(self) -> None:
+        """No tracer: the environment of each command, whole."""
+        for program in self._programs():
+            real = self._resolver.real(program)
+            if real is None:
+                continue
+            self._take_path(real)
+            for package in self._environment_packages(program):
+                self._add_package(package)
+        self._warnings["reads were not observed: files outside packages may be missing"] = None
+
+    def packages(self) -> None:
+        """Whole packages, and those they may load lazily."""
+        done: set[tuple[str, str]] = set()
+        while pending := [key for key in self._packages if key not in done]:
+            for key in pending:
+                done.add(key)
+                index = self._by_name[key[0]]
+                for needed in index.requires(self._packages[key]):
+                    self._add_package(needed)
+        for key in sorted(self._packages):
+            self._package_files(self._packages[key])
+
+    def project(self, files: ProjectFiles) -> None:
+        """The project's own files: inputs always, the rest when it is small."""
+        needed = {path for path in self._needed if path.startswith(self._root + "/")}
+        for found in files.choose(needed, self._listed):
+            if isinstance(found, LeftOut):
+                self._left_out.append(found)
+            elif found not in self._entries:
+                self._file(found, self._kind_of_file(found), "project")
+
+    def finish(self) -> Closure:
+        if _LD_CACHE in self._entries and not self._needs_ld_cache():
+            del self._entries[_LD_CACHE]
+        ordered = sorted(self._entries.values(), key=lambda entry: os.fsencode(entry.path))
+        packages = sorted(self._packages.values(), key=lambda p: (p.source, p.name, p.key))
+        return Closure(
+            files=tuple(_without_shadowed(ordered)),
+            packages=tuple(packages),
+            left_out=tuple(self._left_out),
+            warnings=tuple(self._warnings),
+        )
+
+    def _take_read(self, access: Access) -> None:
+        real = self._resolver.real(access.path)
+        if real is None:
+            self._take_seeded(access.path)
+            return
+        if os.path.isdir(real):
+            return
+        self._take_path(real)
+
+    def _take_seeded(self, path: str) -> None:
+        """A file that only the run's own layer holds: placed there before the run."""
+        if not path.startswith(self._root + "/"):
+            return
+        source = os.path.join(self._observation.upper, path[len(self._root) + 1 :])
+        if os.path.isfile(source) and path not in self._entries:
+            status = os.stat(source)
+            self._entries[path] = FileEntry(
+                path=path, type=EntryType.FILE, kind=LayerKind.CODE, origin="repro",
+                source=source, size=status.st_size,
+            )  # fmt: skip
+
+    def _take_path(self, real: str) -> None:
+        if real in OURS or real.startswith(("/proc/", "/sys/", "/dev/")):
+            return
+        if looks_secret(real, self._home):
+            self._left_out.append(LeftOut(path=real, reason="it looks like a secret"))
+            self._warnings[f"{printable(real)} was read and looks like a secret: left out"] = None
+            return
+        self._needed.add(real)
+        package = self._owner(real)
+        if package is not None:
+            self._add_package(package)
+            self._file(real, self._by_name[package.source].kind_of(package), _origin(package),
+                       _group(package))  # fmt: skip
+            return
+        self._file(real, self._kind_of_file(real), self._origin_of(real))
+
+    def _take_listed(self, access: Access) -> None:
+        real = self._resolver.real(access.path)
+        if real is None or real == "/" or real.startswith(("/proc", "/sys", "/dev")):
+            return
+        if real == self._root or real.startswith(self._root + "/"):
+            self._listed.add(real)
+        self._folder(real, self._kind_of_file(real), self._origin_of(real))
+
+    def _owner(self, real: str) -> PackageRef | None:
+        for index in self._indexes:
+            found = index.owner(real)
+            if found is not None:
+                return found
+        return None
+
+    def _add_package(self, package: PackageRef) -> None:
+        self._packages.setdefault((package.source, package.key), package)
+
+    def _package_files(self, package: PackageRef) -> None:
+        index = self._by_name[package.source]
+        kind, origin, group = index.kind_of(package), _origin(package), _group(package)
+        for file in index.files(package):
+            if file.path not in self._entries and file.path not in OURS:
+                self._file(file.path, kind, origin, group)
+        self._left_out += index.left_out(package)
+        stanza = index.status_stanza(package)
+        if stanza is not None:
+            self._entries[f"/var/lib/dpkg/status.d/{package.name}"] = FileEntry(
+                path=f"/var/lib/dpkg/status.d/{package.name}", type=EntryType.FILE, kind=kind,
+                origin="repro", content=stanza, size=len(stanza),
+            )  # fmt: skip
+
+    def _file(self, path: str, kind: LayerKind, origin: str, group: str | None = None) -> None:
+        """Add what lies at ``path`` (its folder is real); name what cannot be packed."""
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return
+        if stat.S_ISLNK(status.st_mode):
+            self._entries.setdefault(
+                path,
+                FileEntry(path=path, type=EntryType.SYMLINK, kind=kind, origin=origin,
+                          target=os.readlink(path), group=group),
+            )  # fmt: skip
+        elif stat.S_ISDIR(status.st_mode):
+            self._folder(path, kind, origin)
+        elif not stat.S_ISREG(status.st_mode):
+            self._left_out.append(LeftOut(path=path, reason="neither a file, a folder nor a link"))
+        elif not os.access(path, os.R_OK):
+            self._left_out.append(LeftOut(path=path, reason="it cannot be read"))
+            self._warnings[f"{printable(path)} cannot be read: left out"] = None
+        else:
+            self._entries[path] = FileEntry(
+                path=path, type=EntryType.FILE, kind=kind, origin=origin, source=path,
+                mode=0o755 if status.st_mode & 0o100 else 0o644, size=status.st_size,
+                group=group,
+                link_key=(status.st_dev, status.st_ino) if status.st_nlink > 1 else None,
+            )  # fmt: skip
+
+    def _folder(self, path: str, kind: LayerKind, origin: str) -> None:
+        self._entries.setdefault(
+            path, FileEntry(path=path, type=EntryType.FOLDER, kind=kind, origin=origin, mode=0o755)
+        )
+
+    def _link(self, path: str, target: str) -> None:
+        """A symlink on the way to something that was read."""
+        if path in self._entries or path in OURS:
+            return
+        package = self._owner(path)
+        if package is not None:
+            kind, origin = self._by_name[package.source].kind_of(package), _origin(package)
+        else:
+            kind, origin = self._kind_of_file(path), self._origin_of(path)
+        self._entries[path] = FileEntry(
+            path=path, type=EntryType.SYMLINK, kind=kind, origin=origin, target=target
+        )
+
+    def _kind_of_file(self, path: str) -> LayerKind:
+        """The layer of a file that no package owns."""
+        if self._in_environment(path):
+            return LayerKind.PACKAGES
+        if path.startswith(self._root + "/") or path == self._root:
+            return LayerKind.DATA if _size(path) > LARGE_DATA else LayerKind.CODE
+        if path.startswith(_SYSTEM):
+            return LayerKind.SYSTEM
+        return LayerKind.DATA
+
+    def _origin_of(self, path: str) -> str:
+        if self._in_environment(path):
+            return "unowned"
+        if path.startswith(self._root + "/") or path == self._root:
+            return "project"
+        if not path.startswith(_SYSTEM) and not os.path.isdir(path):
+            where = "a temporary folder" if path.startswith(_TEMPORARY) else "outside the project"
+            self._warnings[f"{printable(path)} was read from {where}; packed as data"] = None
+        return "unowned"
+
+    def _in_environment(self, path: str) -> bool:
+        """Whether the path lies in a venv, conda prefix or node_modules (also in the project)."""
+        folder = path.rpartition("/")[0]
+        if not folder:
+            return False
+        known = self._environments.get(folder)
+        if known is None:
+            known = (
+                os.path.isfile(f"{folder}/pyvenv.cfg")
+                or os.path.isdir(f"{folder}/conda-meta")
+                or folder.endswith(("/node_modules", "/renv/library"))
+                or self._in_environment(folder)
+            )
+            self._environments[folder] = known
+        return known
+
+    def _needs_ld_cache(self) -> bool:
+        """Whether a library was read that the loader finds only by its cache (ld.so(8))."""
+        return any(
+            ".so" in path.rpartition("/")[2]
+            and not path.startswith(_DEFAULT_LIBRARIES)
+            and "/site-packages/" not in path
+            and path.rpartition("/")[0] in _cache_folders()
+            for path in self._needed
+        )
+
+    def _programs(self) -> Iterator[str]:
+        for process in self._observation.processes:
+            yield process.exe
+
+    def _environment_packages(self, program: str) -> Iterator[PackageRef]:
+        """Every distribution beside a Python program (its venv or prefix)."""
+        prefix = program.rpartition("/bin/")[0]
+        for index in self._indexes:
+            yield from index.environment(prefix)
+
+
+def _cache_folders() -> frozenset[str]:
+    """Folders that /etc/ld.so.conf.d adds to the loader's own."""
+    found: set[str] = set()
+    folder = "/etc/ld.so.conf.d"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        try:
+            with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as stream:
+                found.update(os.path.realpath(line.strip()) for line in stream if line[:1] == "/")
+        except OSError:
+            continue
+    return frozenset(found)
+
+
+def _without_shadowed(entries: Sequence[FileEntry]) -> Iterator[FileEntry]:
+    """Entries whose parents are folders; what lies below a link or file is dropped.
+
+    A package list can name a path through a link that is an entry itself.
+    """
+    not_folders = {e.path for e in entries if e.type is not EntryType.FOLDER}
+    for entry in entries:
+        parent = entry.path.rpartition("/")[0]
+        shadowed = False
+        while parent:
+            if parent in not_folders:
+                shadowed = True
+                break
+            parent = parent.rpartition("/")[0]
+        if not shadowed:
+            yield entry
+
+
+def _origin(package: PackageRef) -> str:
+    kinds = {"apt": "deb", "pip": "pypi", "r": "cran"}
+    return f"{kinds.get(package.source, package.source)}:{package.name}"
+
+
+def _group(package: PackageRef) -> str:
+    return f"{package.name} {package.version}"
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,123 @@
+"""Which files of the project itself go into the image, and what never does."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from repro.model.observation import LeftOut
+from repro.primitives.texts import human_size
+
+UNREAD_LIMIT = 64_000_000
+"""Unread project files travel along (licence, README, sources) up to this many bytes."""
+
+_SKIPPED = frozenset(
+    {
+        ".git", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache",
+        ".ruff_cache", ".cache", ".Rproj.user", ".Rhistory", ".RData", ".DS_Store", ".snakemake",
+    }
+)  # fmt: skip
+_SECRET_NAMES = re.compile(
+    r"(?:\.env(?:\..+)?|\.netrc|_netrc|\.git-credentials|\.pgpass|id_(?:rsa|dsa|ecdsa|ed25519)"
+    r"|.+\.(?:pem|p12|pfx|key|keystore|jks)|\.htpasswd|\.pypirc|\.npmrc|credentials)"
+)
+_SECRET_FOLDERS = ("/.ssh/", "/.aws/", "/.gnupg/", "/.docker/", "/.kube/", "/.config/gcloud/")
+_HARMLESS = re.compile(r"/etc/ssl/|/ca-certificates|/certifi/|/cacert\.pem$|/site-packages/")
+
+
+def looks_secret(path: str, home: str) -> bool:
+    """Whether a file's place or name says that it holds a credential."""
+    if _HARMLESS.search(path):
+        return False
+    if path.startswith(home + "/") and any(folder in path for folder in _SECRET_FOLDERS):
+        return True
+    return _SECRET_NAMES.fullmatch(path.rpartition("/")[2]) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectFiles:
+    """The project's folder, and what was declared about it (paths and patterns relative)."""
+
+    root: str
+    outputs: frozenset[str]
+    exclude: Sequence[str]
+    include: Sequence[str]
+    matches: Callable[[str, Sequence[str]], bool]
+
+    def choose(self, needed: Collection[str], listed: Collection[str]) -> Iterator[str | LeftOut]:
+        """Absolute paths to pack, and what is left out; ``needed`` were read by the run.
+
+        A listed folder brings all its files, since their names matter. The others come
+        along when they are small altogether.
+        """
+        unread: list[str] = []
+        for path in self._walk():
+            if isinstance(path, LeftOut):
+                yield path
+            elif path in needed or path.rpartition("/")[0] in listed:
+                yield path
+            elif self.matches(path[len(self.root) + 1 :], self.include):
+                yield path
+            else:
+                unread.append(path)
+        total = sum(os.lstat(path).st_size for path in unread)
+        if total <= UNREAD_LIMIT:
+            yield from unread
+        else:
+            yield LeftOut(
+                path=self.root,
+                reason=f"{len(unread)} project files ({human_size(total)}) that the run did not "
+                "read; inputs.include in repro.yml packs them",
+            )
+
+    def _walk(self) -> Iterator[str | LeftOut]:
+        pending = [self.root]
+        while pending:
+            folder = pending.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+            except OSError as error:
+                yield LeftOut(path=folder, reason=f"it cannot be listed: {error.strerror}")
+                continue
+            if folder != self.root and _is_environment(folder, found):
+                yield LeftOut(path=folder, reason="an environment: its packages are packed instead")
+                continue
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in _SKIPPED and not self._excluded(entry.path):
+                        pending.append(entry.path)
+                else:
+                    yield from self._one(entry.path, entry.name)
+            if not found:
+                yield folder
+
+    def _one(self, path: str, name: str) -> Iterator[str | LeftOut]:
+        relative = path[len(self.root) + 1 :]
+        if name in _SKIPPED or name.endswith(".pyc") or relative in self.outputs:
+            return
+        if self._excluded(path):
+            return
+        if _SECRET_NAMES.fullmatch(name):
+            yield LeftOut(path=path, reason="it looks like a secret")
+        elif not _packable(os.lstat(path).st_mode):
+            yield LeftOut(path=path, reason="neither a file, a folder nor a link")
+        else:
+            yield path
+
+    def _excluded(self, path: str) -> bool:
+        return self.matches(path[len(self.root) + 1 :], self.exclude)
+
+
+def _is_environment(folder: str, entries: Sequence[os.DirEntry[str]]) -> bool:
+    names = {entry.name for entry in entries}
+    return bool(names & {"pyvenv.cfg", "conda-meta"}) or folder.endswith(
+        ("/node_modules", "/renv/library")
+    )
+
+
+def _packable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)

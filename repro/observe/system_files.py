@@ -1,0 +1,55 @@
+"""Files of the image that repro writes itself, the same in every archive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from repro.model.project import EntryType, FileEntry, LayerKind
+
+OURS = frozenset(
+    f"/etc/{name}"
+    for name in (
+        "passwd", "group", "shadow", "gshadow", "hosts", "hostname", "resolv.conf", "localtime",
+        "nsswitch.conf", "machine-id", "mtab", "subuid", "subgid",
+    )
+)  # fmt: skip
+"""Never copied from the host: they name people, machines and networks."""
+
+_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+def system_files(home: str) -> Iterator[FileEntry]:
+    """passwd, group, hosts and the like, with fixed content; the empty folders every run has."""
+    texts = {
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\nrepro:x:1000:1000:repro:{home}:/bin/sh\n",
+        "group": "root:x:0:\nrepro:x:1000:\n",
+        "hosts": "127.0.0.1 localhost repro\n::1 localhost\n",
+        "hostname": "repro\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "resolv.conf": "",
+    }
+    for name, text in texts.items():
+        data = text.encode("utf-8", "surrogateescape")
+        yield _entry(f"/etc/{name}", EntryType.FILE, content=data, size=len(data))
+    yield _entry("/etc/localtime", EntryType.SYMLINK, target="/usr/share/zoneinfo/UTC")
+    for folder in ("/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"):
+        yield _entry(folder, EntryType.FOLDER)
+
+
+def merged_links() -> Iterator[FileEntry]:
+    """``/lib -> usr/lib`` and its kin, where this system has them."""
+    for name in _MERGED:
+        path = f"/{name}"
+        if os.path.islink(path):
+            yield _entry(path, EntryType.SYMLINK, target=os.readlink(path))
+
+
+def _entry(
+    path: str, type_: EntryType, *, content: bytes | None = None, target: str | None = None,
+    size: int = 0,
+) -> FileEntry:  # fmt: skip
+    return FileEntry(
+        path=path, type=type_, kind=LayerKind.BASE, origin="repro", content=content,
+        target=target, size=size, mode=0o755 if type_ is EntryType.FOLDER else 0o644,
+    )  # fmt: skip
