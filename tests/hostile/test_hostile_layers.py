@@ -178,7 +178,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "whiteout below a symlink": (link(b"a", b"/tmp") + member(b"a/.wh.x"), "lies below"),
     "below a whiteout": (member(b".wh.f") + member(b"f/x", b"x"), "lies below something"),
     # names for the terminal
-    "escape in the name": (member(b"/\x1b[2J\nx", b"x"), r"'/\\x1b[2J\\x0ax' has an absolute"),
+    "escape in the name": (member(b"/\x1b[2J\nx", b"x"), r"'/\x1b[2J\x0ax' has an absolute"),
     "very long name": (member(b"/" + b"y" * 99, b"x"), "absolute"),
 }
 BROKEN_STREAMS: dict[str, tuple[bytes, str]] = {
