@@ -14,7 +14,9 @@ from repro.compare.scrub import scrub
 from repro.compare.settings import Settings
 
 _DIFF_LINES = 1500
+_SCRUBBED_LINES = 20_000
 _SHOWN = 300
+_ENOUGH = 1000
 _IGNORE_LINE = 2000
 _PATTERN_SECONDS = 20.0
 _SPLIT = re.compile(rf"(?<![\w.])({NUMBER.pattern})(?!\d)")
@@ -75,6 +77,9 @@ def _keep(lines: list[str], settings: Settings, deadline: float) -> list[str]:
 def _pairwise(old: list[str], new: list[str], findings: Findings, where: str, log: bool) -> None:
     before = ""
     for number, (one, two) in enumerate(zip(old, new, strict=True), 1):
+        if findings.count >= _ENOUGH:
+            findings.note(f"{where}lines after {number} were not looked at")
+            return
         if one != two:
             _line(one, two, before, findings, f"{where}line {number}", log)
         before = one
@@ -148,8 +153,10 @@ def _numbers(one: str, two: str, findings: Findings, where: str) -> bool:
 
 def _unequal(old: list[str], new: list[str], findings: Findings, where: str, log: bool) -> None:
     """Different counts of lines are a difference; show which, as far as that is cheap."""
-    left = [scrub(line, _nobody, log=log) for line in old]
-    right = [scrub(line, _nobody, log=log) for line in new]
+    left, right = old, new
+    if max(len(old), len(new)) <= _SCRUBBED_LINES:
+        left = [scrub(line, _nobody, log=log) for line in old]
+        right = [scrub(line, _nobody, log=log) for line in new]
     start = 0
     while start < min(len(left), len(right)) and left[start] == right[start]:
         start += 1

@@ -51,31 +51,29 @@ _BY = r"(?: (?:with|by|using) [^0-9\n]{1,40}[\d.]{0,12})?"
 class Scrubber:
     """Replaces what ``pattern`` finds (its named group, else all) by ``<name>``.
 
-    ``needs`` holds characters of which a line must have one, to spare the pattern on most
-    lines; ``after`` is what the line before must be.
+    ``needs`` holds words (lower case) of which a line must have one, to spare the pattern
+    on most lines; ``after`` is what the line before must be.
     """
 
     name: str
     pattern: re.Pattern[str]
-    needs: str
+    needs: tuple[str, ...]
     after: re.Pattern[str] | None = None
 
 
-def _rule(
-    name: str, pattern: str, needs: str = "0123456789", *, case: bool = True, after: str = ""
-) -> Scrubber:
+def _rule(name: str, pattern: str, needs: str, *, case: bool = True, after: str = "") -> Scrubber:
     return Scrubber(
         name,
         re.compile(pattern, 0 if case else re.IGNORECASE),
-        needs,
+        tuple(needs.split("|")),
         re.compile(after) if after else None,
     )
 
 
 _ANY = (
     _rule("terminal colours", r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)", "\x1b"),
-    _rule("memory addresses", r"(?:\bat |<[^<>\n]{0,80})(?P<x>0x[0-9A-Fa-f]{6,16})\b", "x"),
-    _rule("memory addresses", r"\b(?P<x>0x(?:7[ef]|55|56)[0-9a-f]{10})\b", "x"),
+    _rule("memory addresses", r"(?:\bat |<[^<>\n]{0,80})(?P<x>0x[0-9A-Fa-f]{6,16})\b", "0x"),
+    _rule("memory addresses", r"\b(?P<x>0x(?:7[ef]|55|56)[0-9a-f]{10})\b", "0x"),
     # Versions 1, 4, 6 and 7 hold chance or the clock; 3 and 5 are computed from a name.
     _rule(
         "random identifiers",
@@ -87,19 +85,20 @@ _ANY = (
         "temporary paths",
         r"(?:/tmp|/var/tmp|/dev/shm|/var/folders/\w\w/\w+/T)/"
         r"(?P<x>tmp[._-]?[A-Za-z0-9_]{4,16}|Rtmp[A-Za-z0-9]{6}|[\w.-]+(?=/))",
-        "/",
+        "/tmp/|/var/|/dev/shm/",
     ),
-    _rule("process numbers", r"[\[(]pid[ =:]{1,2}(?P<x>\d+)[\])]|ipykernel_(?P<y>\d+)"),
-    _rule("process numbers", r"\bprocess id[ =:]{1,3}(?P<x>\d+)\b", case=False),
-    _rule("host name", r"^\W{0,4}hostname[ \t]*[:=][ \t]*(?P<x>\S+)", "nN", case=False),
-    _rule("timings", r"CPU times: (?P<x>user .{1,80}total: .{1,20})$"),
-    _rule("timings", rf"^(?:Wall time|CPU time): +(?P<x>{_SPAN})"),
+    _rule("process numbers", r"[\[(]pid[ =:]{1,2}(?P<x>\d+)[\])]|ipykernel_(?P<y>\d+)", "pid|ipyk"),
+    _rule("process numbers", r"\bprocess id[ =:]{1,3}(?P<x>\d+)\b", "process id", case=False),
+    _rule("host name", r"^\W{0,4}hostname[ \t]*[:=][ \t]*(?P<x>\S+)", "hostname", case=False),
+    _rule("timings", r"CPU times: (?P<x>user .{1,80}total: .{1,20})$", "cpu times"),
+    _rule("timings", rf"^(?:Wall time|CPU time): +(?P<x>{_SPAN})", "time: "),
     _rule("timings", r"(?P<x>\S+ .?s ± \S+ .{0,3}?s) per loop \(mean ± std\. dev\. of", "±"),
-    _rule("timings", r"^(?:real|user|sys)[ \t]+(?P<x>\d+m\d+[.,]\d+s)$"),
+    _rule("timings", r"^(?:real|user|sys)[ \t]+(?P<x>\d+m\d+[.,]\d+s)$", "real|user|sys"),
     # R's system.time() prints three bare numbers below their names.
     _rule(
         "timings",
         r"^(?P<x>[ \t]*\d+\.\d{1,3}[ \t]+\d+\.\d{1,3}[ \t]+\d+\.\d{1,3}[ \t]*)$",
+        ".",
         after=r"^[ \t]*user[ \t]+system[ \t]+(?:elapsed|verstrichen)[ \t]*$",
     ),
     _rule(
@@ -113,6 +112,7 @@ _ANY = (
         rf"wall(?:[ -]?clock)?(?: time)?|cpu time|(?:execution|computation|computing) time|"
         rf"time (?:taken|elapsed))\b(?: \(\w{{1,12}}\))?(?: (?:is|was|of))?[ \t:=]{{1,12}}"
         rf"(?P<x>{_SPAN}|\d+\.\d+(?=[ \t]*$))",
+        "elapsed|wall|cpu time|execution time|computation time|computing time|time taken",
         case=False,
     ),
     _rule(
@@ -120,6 +120,7 @@ _ANY = (
         rf"{_START}(?:(?:total|overall|the|script|program|job) )?(?:run ?time|running time|"
         rf"training time|fitting time|processing time)(?: (?:is|was))?[ \t:=]{{1,12}}"
         rf"(?P<x>\d+(?:\.\d+)? ?(?:ns|us|µs|μs|ms|s|secs?|seconds?)\b)",
+        "run time|runtime|running time|training time|fitting time|processing time",
         case=False,
     ),
     _rule(
@@ -127,15 +128,18 @@ _ANY = (
         rf"(?:{_START}|\b{_WORK} (?:\S+ )?|\b\d+ )(?:successfully )?(?:finished|done|completed|executed|"
         rf"ran|passed|loaded|saved|built|fitted|trained|computed|processed|simulated|rendered)\b"
         rf"(?:, \d+ \w+)*,? in (?P<x>{_SPAN})",
+        " in ",
         case=False,
     ),
-    _rule("durations", rf"\b{_WORK} (?:\S+ )?took:? (?:about )?(?P<x>{_SPAN})", case=False),
-    _rule("durations", rf"^\W{{0,4}}took:? (?P<x>{_SPAN})", case=False),
+    _rule("durations", rf"\b{_WORK} (?:\S+ )?took:? (?:about )?(?P<x>{_SPAN})", "took", case=False),
+    _rule("durations", rf"^\W{{0,4}}took:? (?P<x>{_SPAN})", "took", case=False),
     _rule(
         "dates of the run",
         rf"\b(?:(?:re)?generated|rendered|compiled|knitted|printed|exported|last run|"
         rf"(?:run|report|analysis) (?:run |made )?(?:date|time|on|at)|(?:created|written|produced|"
         rf"analysed|analyzed|executed|run)(?: by [^0-9\n]{{1,40}}[\d.]{{0,12}})? (?:on|at)){_BY}{_TO}(?P<x>{_DATED})",
+        "generated|rendered|compiled|knitted|printed|exported|run|report|analysis|created|written|"
+        "produced|analysed|analyzed|executed",
         case=False,
     ),
     _rule(
@@ -143,42 +147,49 @@ _ANY = (
         rf"\b(?:created|written|saved|built|updated|modified|produced|executed|started|finished|"
         rf"completed|ended|processed|downloaded|run|ran|now|today|time ?stamp|"
         rf"(?:start|end|run|current) (?:date|time)|report|analysis){_BY}{_TO}(?P<x>{_MOMENT})",
+        "created|written|saved|built|updated|modified|produced|executed|started|finished|completed|"
+        "ended|processed|downloaded|run|ran|now|today|stamp|date|time|report|analysis",
         case=False,
     ),
     _rule(
         "dates of the run",
         rf"\b(?:generated|created|written|started|finished|completed|executed|ended|run|ran) at "
         rf"(?P<x>{_CLOCK})",
+        " at ",
         case=False,
     ),
     _rule(
         "dates of the run",
         rf"(?:{_START}|[ \t]{{2,}})(?:date|time|date[ /]?(?:and )?time)[ \t]*[:=][ \t]*"
         rf"(?P<x>{_MOMENT}|{_DAY},? +{_CALENDAR})",
+        "date|time",
         case=False,
     ),
-    _rule("dates of the run", r"^%%CreationDate: (?P<x>.{1,80})$"),
-    _rule("dates of the run", r"(?:^|[ \t]{2,})Time:[ \t]{4,}(?P<x>\d\d:\d\d:\d\d)\b"),
+    _rule("dates of the run", r"^%%CreationDate: (?P<x>.{1,80})$", "%%creationdate"),
+    _rule("dates of the run", r"(?:^|[ \t]{2,})Time:[ \t]{4,}(?P<x>\d\d:\d\d:\d\d)\b", "time:"),
     _rule(
         "dates of the run",
         r"\btime ?stamp[ \t\"':=]{1,4}(?P<x>1[5-9]\d{8}(?:\.\d+|\d{3})?)\b",
+        "stamp",
         case=False,
     ),
     _rule(
         "times of log lines",
         rf"^[\[(<]?(?P<x>{_TIME_OF_DAY})[\])>]?"
         rf"(?=[ \t|:,-]*(?:[\[(<]?[\w.]+[\])>]?[ \t|:,-]+)?[\[(<]?{_LEVEL}\b)",
+        ":",
     ),
-    _rule("times of log lines", rf"^[\[(](?P<x>{_TIME_OF_DAY})[\])](?=[ :]*[A-Za-z])"),
+    _rule("times of log lines", rf"^[\[(](?P<x>{_TIME_OF_DAY})[\])](?=[ :]*[A-Za-z])", ":"),
 )  # fmt: skip
 
 _LOG = (
-    _rule("times of log lines", rf"^(?P<x>{_TIME_OF_DAY})(?=[ \t|:,-]+[\[(<]?[A-Za-z])"),
-    _rule("times of log lines", rf"^(?P<x>{_CTIME})(?=[ \t|:,-]+[\[(<]?[A-Za-z])"),
-    _rule("durations", rf"\b(?:took|total time|time)[ \t:=]{{1,4}}(?P<x>{_SPAN})", case=False),
-    _rule("process numbers", r"\bpid[ =:]{1,3}(?P<x>\d+)\b(?!\.)", case=False),
+    _rule("times of log lines", rf"^(?P<x>{_TIME_OF_DAY})(?=[ \t|:,-]+[\[(<]?[A-Za-z])", ":"),
+    _rule("times of log lines", rf"^(?P<x>{_CTIME})(?=[ \t|:,-]+[\[(<]?[A-Za-z])", ":"),
+    _rule("durations", rf"\btook[ \t:=]{{1,4}}(?P<x>{_SPAN})", "took", case=False),
+    _rule("process numbers", r"\bpid[ =:]{1,3}(?P<x>\d+)\b(?!\.)", "pid", case=False),
 )
 
+_ESCAPE = ("\x1b",)
 _LONGEST_LINE = 4000
 Report = Callable[[str, str], None]
 
@@ -194,12 +205,13 @@ def scrub(line: str, report: Report, *, before: str = "", log: bool = False) -> 
         shown = whole.rpartition("\r")[2]
         report("redrawn progress" if shown != whole else "line endings", "")
         line = shown
+    lower = line.lower()
     for rule in _ANY + _LOG if log else _ANY:
-        if len(line) > _LONGEST_LINE and rule.needs != "\x1b":
+        if len(line) > _LONGEST_LINE and rule.needs != _ESCAPE:
             continue
         if rule.after is not None and rule.after.match(before) is None:
             continue
-        if any(char in line for char in rule.needs):
+        if any(word in lower for word in rule.needs):
             line = rule.pattern.sub(_replacer(rule, report), line)
     return line
 
@@ -207,7 +219,7 @@ def scrub(line: str, report: Report, *, before: str = "", log: bool = False) -> 
 def _replacer(rule: Scrubber, report: Report) -> Callable[[re.Match[str]], str]:
     # Colours vanish; everything else leaves a mark, so that one side having a date and the
     # other none still differs.
-    mark = "" if rule.needs == "\x1b" else f"<{rule.name}>"
+    mark = "" if rule.needs == _ESCAPE else f"<{rule.name}>"
 
     def replace(match: re.Match[str]) -> str:
         group = match.lastgroup or 0

@@ -50,7 +50,7 @@ class LogComparator(TextComparator):
 
     name = "log/1"
     rank = 79
-    suffixes = (".log", ".out", ".err", ".stdout", ".stderr")
+    suffixes = (".log", ".err", ".stderr")
     kinds = ("log",)
     is_log = True
 
