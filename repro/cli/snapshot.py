@@ -35,7 +35,9 @@ def snapshot(
     ),
     project: Path = typer.Option(Path(), "-C", "--project", help="The project folder."),
     name: str | None = typer.Option(None, help="The archive's name [repro.yml, else the folder]."),
-    tag: str = typer.Option("latest", help="The version's tag inside the archive."),
+    tag: str | None = typer.Option(
+        None, help="Add a version with this tag to the archive [replace it, tag latest]."
+    ),
     fresh: list[str] = typer.Option(
         [], "--fresh", metavar="GLOB", help="Hide these old results before the run."
     ),

@@ -39,8 +39,8 @@ class PackageFile:
 class PackageIndex(Protocol):
     """A package source as the closure sees it (implemented by pin.base.PackageSource)."""
 
-    name: str
-    kind: LayerKind
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
     def owner(self, path: str) -> PackageRef | None:
         """The installed package that owns this absolute, symlink-free host path."""
@@ -129,7 +129,8 @@ class Seal:
 class Sandbox(Protocol):
     """A usable engine (implemented by runtime.base.Runtime)."""
 
-    name: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
     def seal(self, network: str = "none") -> Seal:
         """What a run with this engine would enforce."""

@@ -7,26 +7,27 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.compare.sides import outputs_in
 from repro.errors import ProjectError, ReproError, RunFailed
 from repro.image.plan import plan_layers
 from repro.model.observation import Closure, Observation
 from repro.model.project import Project, Step
 from repro.model.recording import Claims, Output
-from repro.model.verdict import Verdict
 from repro.observe.capture import discard, restore, write_back
 from repro.observe.closure import close
 from repro.observe.recorder import RecordRequest, record
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
-from repro.primitives.texts import human_time, printable
+from repro.primitives.texts import human_size, human_time, printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings, is_cache, survey
 from repro.project.environment import RunEnvironment, build
+from repro.project.globs import matches_any
 from repro.store.archive import Archive
 from repro.workflows.notebooks import RUNNER, notebook_step, runner_files
 from repro.workflows.outputs import (
@@ -35,9 +36,12 @@ from repro.workflows.outputs import (
     output_records,
     written_paths,
 )
-from repro.workflows.packing import PackRequest, pack
+from repro.workflows.packing import Packed, PackRequest, check_name, pack
 from repro.workflows.places import cache_root, remove_tree, scratch
 from repro.workflows.rerun import step_text
+
+DEFAULT_TAG = "latest"
+"""The tag of a version when none was named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ class SnapshotRequest:
     notebooks: tuple[str, ...] = ()
     output: Path | None = None
     name: str | None = None
-    tag: str = "latest"
+    tag: str | None = None
     fresh: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     self_test: bool = True
@@ -87,11 +91,39 @@ class Snapshot:
     run_exit: int
     size: int
     outputs: tuple[Output, ...]
-    layers: tuple[Mapping[str, Any], ...]
+    packed: Packed
     warnings: tuple[str, ...]
-    self_test: Mapping[str, Any]
-    verdict: Verdict | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document ``repro.snapshot/1``."""
+        classes = self.packed.self_test.get("outputs", {})
+        return {
+            "schema": "repro.snapshot/1",
+            "archive": {
+                "digest": self.digest,
+                "path": str(self.path),
+                "name": self.name,
+                "tag": self.tag,
+                "size": self.size,
+            },
+            "run": {"seconds": round(self.run_seconds, 3), "exit": self.run_exit},
+            "outputs": [
+                {**output.to_json(), "self_test": classes.get(output.path)}
+                for output in self.outputs
+            ],
+            "layers": [
+                {
+                    "kind": each.layer.kind,
+                    "digest": str(each.layer.descriptor.digest),
+                    "diff_id": str(each.layer.diff_id),
+                    "size": each.layer.descriptor.size,
+                    "uncompressed_size": each.layer.uncompressed_size,
+                }
+                for each in self.packed.layers
+            ],
+            "self_test": dict(self.packed.self_test),
+            "warnings": list(self.warnings),
+        }
 
 
 def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
@@ -106,22 +138,37 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     config = _config(root)
     project, environment = _project(request, root, config, findings)
     output = _target(request, project)
-    for note in (*config.notes, *_environment_notes(environment, project)):
+    check_name(request.tag or DEFAULT_TAG, output, add=request.tag is not None)
+    notes = (*config.notes, *_environment_notes(environment, project))
+    for note in notes:
         observer(Event(kind=EventKind.WARNING, phase="scan", text=note))
-    cache = cache_root(request.environ)
-    with scratch(cache / "runs", "record") as folder:
-        observation, hidden = _record(
-            request, project, environment, folder, findings, output, observer
-        )
+    with scratch(cache_root(request.environ) / "runs", "record") as folder:
+        observation, hidden = _record(request, project, environment, folder, output, observer)
         try:
-            return _finish(
-                request, project, environment, observation, findings, output, hidden, observer
-            )
-        finally:
-            restore(observation, project.root)
-            if request.write_back and observation.steps and observation.steps[-1].exit == 0:
+            if observation.steps[-1].exit != 0:
+                raise _run_failed(observation, hidden)
+            prepared = _Prepared(
+                request=request, project=project, environment=environment, config=config,
+                findings=findings, output=output, observation=observation, notes=notes,
+            )  # fmt: skip
+            result = _finish(prepared, observer)
+            if request.write_back:
                 write_back(observation, project.root)
+            return result
+        finally:
             discard(observation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    request: SnapshotRequest
+    project: Project
+    environment: RunEnvironment
+    config: Config
+    findings: Findings
+    output: Path
+    observation: Observation
+    notes: tuple[str, ...]
 
 
 def _root(folder: Path) -> str:
@@ -224,11 +271,10 @@ def _record(
     project: Project,
     environment: RunEnvironment,
     folder: Path,
-    findings: Findings,
     output: Path,
     observer: Observer,
 ) -> tuple[Observation, tuple[str, ...]]:
-    """Run the steps under observation. Raises RunFailed when one fails."""
+    """Run the steps under observation, and put the folder back where it was run in place."""
     hidden = hidden_paths(_existing(project.root), project, _earlier_outputs(output), request.fresh)
     seed = runner_files() if any(step.notebook for step in project.steps) else {}
     started = time.monotonic()
@@ -248,26 +294,17 @@ def _record(
             ),
             observer,
         )
-    last = observation.steps[-1]
-    if last.exit != 0:
-        restore(observation, project.root)
-        discard(observation)
-        raise _run_failed(project, observation, hidden)
-    text = " && ".join(step_text(step) for step in project.steps)
-    observer(
-        Event(
-            kind=EventKind.DONE,
-            phase="run",
-            text=f"{printable(text, 100)} · exit 0{_peak(observation)}",
-            seconds=time.monotonic() - started,
-        )
-    )
-    for limit in observation.limits:
-        observer(Event(kind=EventKind.WARNING, phase="run", text=limit))
+    restore(observation, project.root)
+    if observation.steps[-1].exit == 0:
+        text = printable(" && ".join(step_text(step) for step in project.steps), 100)
+        seconds = time.monotonic() - started
+        observer(_done("run", f"{text} · exit 0{_peak(observation)}", seconds))
+        for limit in observation.limits:
+            observer(Event(kind=EventKind.WARNING, phase="run", text=limit))
     return observation, hidden
 
 
-def _run_failed(project: Project, observation: Observation, hidden: Sequence[str]) -> RunFailed:
+def _run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
     last = observation.steps[-1]
     if last.timed_out:
         how = f"ran longer than its time limit ({human_time(last.cost.wall)})"
@@ -285,8 +322,6 @@ def _peak(observation: Observation) -> str:
     peaks = [s.cost.peak_memory for s in observation.steps if s.cost.peak_memory]
     if not peaks:
         return ""
-    from repro.primitives.texts import human_size
-
     return f" · peak {human_size(max(peaks))}"
 
 
@@ -331,64 +366,82 @@ def _cache_folder(path: str) -> Iterator[None]:
         remove_tree(folder)
 
 
-def _finish(
-    request: SnapshotRequest,
-    project: Project,
-    environment: RunEnvironment,
-    observation: Observation,
-    findings: Findings,
-    output: Path,
-    hidden: Sequence[str],
-    observer: Observer,
-) -> Snapshot:
-    written = [
-        path
-        for path in written_paths(observation, project.exclude, findings.environments)
-        if path != RUNNER
-    ]
-    rules = choose_outputs(project, written)
+def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
+    """From a successful observation to the written archive."""
+    request, project = prepared.request, prepared.project
+    observation = prepared.observation
+    written = written_paths(observation, project.exclude, prepared.findings.environments)
+    rules = choose_outputs(project, [path for path in written if path != RUNNER])
     started = time.monotonic()
     indexes = sources()
     closure = close(
         observation,
         root=project.root,
-        home=environment.values["HOME"],
+        home=prepared.environment.values["HOME"],
         indexes=indexes,
-        outputs=set(rules),
-        exclude=(*project.exclude, *_archives(project.root, output)),
+        outputs=rules,
+        exclude=(*project.exclude, *_archives(project.root, prepared.output)),
+        include=prepared.config.include,
+        matches=matches_any,
     )
     lock = make_lock(closure.packages, indexes)
     observer(_done("pin", _pin_text(closure), time.monotonic() - started))
     for warning in closure.warnings:
         observer(Event(kind=EventKind.WARNING, phase="pin", text=warning))
-    from repro.compare.sides import outputs_in
-
     files = dict(outputs_in(observation.upper, rules))
-    claims = Claims(
-        name=project.name,
-        root=project.root,
-        steps=project.steps,
-        environment=environment.values,
-        outputs=output_records(files, rules),
-        declared=project.declared,
-        exclude=project.exclude,
-        title=project.title,
-    )
-    return pack(
+    claims = _claims(prepared, output_records(files, rules))
+    warnings = (*prepared.notes, *closure.warnings)
+    packed = pack(
         PackRequest(
-            request=request,
-            project=project,
+            environ=request.environ,
+            machine=request.machine,
+            created=request.created,
+            clamp=request.clamp,
+            level=request.level,
+            output=prepared.output,
+            tag=request.tag or DEFAULT_TAG,
+            add=request.tag is not None,
+            self_test=request.self_test,
+            strict=request.strict,
+            keep=request.keep,
+            engine=request.engine,
             claims=claims,
             files=files,
             observation=observation,
             closure=closure,
             plan=plan_layers(closure.files),
             lock=lock,
-            output=output,
-            altered=environment.altered,
+            warnings=warnings,
+            altered=prepared.environment.altered,
             in_place=tuple(_in_place(observation, project.root, rules)),
         ),
         observer,
+    )
+    return Snapshot(
+        path=prepared.output,
+        digest=str(packed.digest),
+        tag=request.tag or DEFAULT_TAG,
+        name=project.name,
+        run_seconds=sum(step.cost.wall for step in observation.steps),
+        run_exit=observation.steps[-1].exit,
+        size=packed.size,
+        outputs=claims.outputs,
+        packed=packed,
+        warnings=warnings,
+    )
+
+
+def _claims(prepared: _Prepared, outputs: tuple[Output, ...]) -> Claims:
+    project = prepared.project
+    return Claims(
+        name=project.name,
+        root=project.root,
+        steps=project.steps,
+        environment=prepared.environment.values,
+        outputs=outputs,
+        declared=project.declared,
+        exclude=project.exclude,
+        title=project.title,
     )
 
 

@@ -1,0 +1,342 @@
+"""From a closure to a written archive: layers, self-test, documents, one file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro import __version__
+from repro.compare.judge import judge
+from repro.errors import ReproError, RerunFailed, UsageError
+from repro.image.build import BuiltLayer, build_layer, build_results_layer
+from repro.image.plan import PlannedLayer
+from repro.model.lock import Lock
+from repro.model.observation import Closure, Connection, Observation
+from repro.model.oci import CIRCUMSTANCES, CLAIMS, LOCK, RECORDING, TOC, ImageConfig
+from repro.model.ports import OutputFile
+from repro.model.recording import Claims
+from repro.model.verdict import Outcome, Verdict
+from repro.observe.host import host_facts
+from repro.primitives.canonical import dump
+from repro.primitives.digest import Digest
+from repro.primitives.events import Event, EventKind, Observer
+from repro.primitives.texts import human_size, printable
+from repro.runtime.choose import choose
+from repro.store.archive import Archive
+from repro.store.blobs import Blobs, BlobSource
+from repro.store.cache import Cache
+from repro.store.writer import Artifact, Version, write_archive
+from repro.workflows.places import cache_root, scratch
+from repro.workflows.repository import git_state
+from repro.workflows.rerun import Rerun, rerun
+from repro.workflows.sealing import (
+    circumstances,
+    image_config,
+    oci_architecture,
+    readme_text,
+    seconds_text,
+)
+from repro.workflows.verify import rerun_failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackRequest:
+    """Everything a snapshot found out before it packs.
+
+    ``output`` is the archive to write; ``tag`` its version; with ``add`` the versions that
+    the file holds are kept. ``created`` is ISO 8601 text, ``clamp`` seconds.
+    """
+
+    environ: Mapping[str, str]
+    machine: str
+    created: str
+    clamp: int
+    level: int
+    output: Path
+    tag: str
+    add: bool
+    self_test: bool
+    strict: bool
+    keep: bool
+    engine: str | None
+    claims: Claims
+    files: Mapping[str, OutputFile]
+    observation: Observation
+    closure: Closure
+    plan: Sequence[PlannedLayer]
+    lock: Lock
+    warnings: tuple[str, ...]
+    altered: tuple[str, ...]
+    in_place: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A written archive: identity, size of the file in bytes, layers, and the self-test."""
+
+    digest: Digest
+    size: int
+    layers: tuple[BuiltLayer, ...]
+    self_test: Mapping[str, Any]
+    verdict: Verdict | None
+
+
+def pack(request: PackRequest, observer: Observer) -> Packed:
+    """Build the layers, rerun them sealed once, write the archive in one step.
+
+    Raises RerunFailed when the self-test fails (no archive is left, unless ``keep``), and
+    what the rooms raise; a file that stood at ``output`` is untouched then.
+    """
+    with scratch(cache_root(request.environ) / "staging", "pack") as folder:
+        built = _layers(request, folder, observer)
+        claims_bytes = dump(request.claims.to_json())
+        config = image_config(
+            request.claims,
+            Digest.of(claims_bytes),
+            [each.layer for each in built],
+            [f"repro: {planned.name}" for planned in request.plan],
+            oci_architecture(request.machine),
+        )
+        blobs = Blobs(folder)
+        try:
+            self_test, verdict = _self_test(request, built, blobs, observer)
+        except ReproError as error:
+            if request.keep and isinstance(error, RerunFailed):
+                failed = request.output.with_name(request.output.name + ".failed")
+                test = {"outcome": "failed", "message": error.message}
+                _write(request, failed, built, blobs, config, claims_bytes, test, observer)
+            raise
+        started = time.monotonic()
+        _write(request, request.output, built, blobs, config, claims_bytes, self_test, observer)
+        _say(observer, "write", printable(request.output.name), time.monotonic() - started)
+    return Packed(
+        digest=Digest.of(config.to_bytes()),
+        size=request.output.stat().st_size,
+        layers=tuple(built),
+        self_test=self_test,
+        verdict=verdict,
+    )
+
+
+def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[BuiltLayer]:
+    started = time.monotonic()
+    built = [
+        build_layer(planned, folder, clamp=request.clamp, level=request.level, observer=observer)
+        for planned in request.plan
+    ]
+    size = sum(each.layer.descriptor.size for each in built)
+    own = sum(e.layer.descriptor.size for e in built if e.layer.kind in ("code", "data"))
+    text = f"{len(built)} layers · {human_size(size)} (project and data {human_size(own)})"
+    _say(observer, "pack", text, time.monotonic() - started)
+    return built
+
+
+def _self_test(
+    request: PackRequest, built: Sequence[BuiltLayer], blobs: Blobs, observer: Observer
+) -> tuple[dict[str, Any], Verdict | None]:
+    """The sealed rerun of what was just packed, judged against the recording."""
+    if not request.self_test:
+        text = "skipped (--no-self-test): whether this archive reruns is not known"
+        observer(Event(kind=EventKind.WARNING, phase="self-test", text=text))
+        return {"outcome": "skipped"}, None
+    root = cache_root(request.environ)
+    sandbox = choose(request.engine)
+    started = time.monotonic()
+    with scratch(root / "runs", "self-test") as folder:
+        layers = Cache(root).layers(blobs, [each.layer for each in built], observer)
+        try:
+            outcome = rerun(
+                sandbox, [str(layer) for layer in layers], request.claims, folder,
+                observer=observer,
+            )  # fmt: skip
+            if outcome.exit != 0:
+                raise rerun_failed(outcome)
+        except RerunFailed as error:
+            raise _explained(error, request) from None
+        verdict = judge(
+            request.files,
+            outcome.produced,
+            rules={o.path: (o.required, o.compare) for o in request.claims.outputs},
+            required=Outcome.CLOSE,
+            declared=request.claims.declared,
+        )
+    return _tested(request, verdict, outcome, started, observer), verdict
+
+
+def _tested(
+    request: PackRequest, verdict: Verdict, outcome: Rerun, started: float, observer: Observer
+) -> dict[str, Any]:
+    good = [output for output in verdict.outputs if output.outcome.meets(Outcome.CLOSE)]
+    text = f"sealed rerun · {len(good)} of {len(verdict.outputs)} outputs reproduce"
+    _say(observer, "self-test", text, time.monotonic() - started)
+    classes = {}
+    for output in verdict.outputs:
+        classes[output.path] = output.outcome.value
+        if not output.outcome.meets(Outcome.CLOSE):
+            said = output.comparison.summary or output.outcome.value
+            observer(
+                Event(
+                    kind=EventKind.WARNING, phase="self-test", code="unstable",
+                    text=f"{printable(output.path)} {output.outcome.value}: {printable(said)}",
+                )
+            )  # fmt: skip
+    if request.strict and not verdict.reproduced:
+        raise _Unstable(
+            f"the self-test's results are {verdict.outcome.value}, and --strict was asked for",
+            hint="set seeds, fix the clock (SOURCE_DATE_EPOCH), or declare a tolerance",
+            slug="unstable",
+        )
+    return {
+        "outcome": verdict.outcome.value,
+        "outputs": classes,
+        "seconds": seconds_text(outcome.seconds),
+        "engine": request.engine or "",
+    }
+
+
+class _Unstable(ReproError):
+    """The self-test ran and its results differ (exit 1, the meaning of that status)."""
+
+    slug = "unstable"
+    exit_code = 1
+
+
+def _explained(error: RerunFailed, request: PackRequest) -> RerunFailed:
+    """The self-test's failure with what the recording knows: who asked for the network."""
+    wanted = _network(request.observation)
+    details = [*error.details]
+    hint = "the run needs something that was not packed: see the last lines above"
+    if wanted:
+        details.append("during the recording, not possible in the sealed rerun:")
+        details += [f"  {line}" for line in wanted[:10]]
+        hint = "download the data into the project before the run, then take the snapshot again"
+    message = error.message.replace("the sealed rerun failed", "the self-test failed")
+    return RerunFailed(
+        message,
+        hint=hint + "; no archive was written (--keep leaves it as NAME.repro.failed)",
+        details=details,
+        slug="self-test",
+    )
+
+
+def _network(observation: Observation) -> list[str]:
+    """Which program wanted which address beyond this machine."""
+    lines = []
+    for seen in observation.connections:
+        if seen.family in ("inet", "inet6") and not _is_local(seen):
+            program = "a program"
+            if seen.process is not None and seen.process < len(observation.processes):
+                program = " ".join(observation.processes[seen.process].argv[:3])
+            lines.append(f"{printable(program, 80)} wanted {seen}")
+    return list(dict.fromkeys(lines))
+
+
+def _is_local(seen: Connection) -> bool:
+    return seen.address.startswith("127.") or seen.address in ("::1", "0.0.0.0", "::")
+
+
+def _write(
+    request: PackRequest,
+    path: Path,
+    built: Sequence[BuiltLayer],
+    blobs: Blobs,
+    config: ImageConfig,
+    claims_bytes: bytes,
+    self_test: Mapping[str, Any],
+    observer: Observer,
+) -> None:
+    """The documents around the layers, and the file itself."""
+    observation = request.observation
+    facts = circumstances(
+        observation=observation,
+        closure=request.closure,
+        host=host_facts(environ=request.environ),
+        created=request.created,
+        version=__version__,
+        git=git_state(request.claims.root, request.environ),
+        altered=request.altered,
+        in_place=request.in_place,
+        warnings=request.warnings,
+        self_test=self_test,
+    )
+    folder = Path(os.fspath(built[0].path)).parent
+    results = build_results_layer(request.files, folder, clamp=request.clamp)
+    recording = Artifact(
+        artifact_type=RECORDING,
+        blobs=(
+            blobs.describe(claims_bytes, CLAIMS),
+            blobs.describe(dump(facts), CIRCUMSTANCES),
+            results.layer.descriptor,
+        ),
+    )
+    lock = Artifact(artifact_type=LOCK, blobs=(blobs.describe(dump(request.lock.to_json()), LOCK),))
+    toc = Artifact(artifact_type=TOC, blobs=tuple(each.toc for each in built))
+    version = Version(
+        tag=request.tag,
+        config=config.to_bytes(),
+        layers=tuple(each.layer for each in built),
+        artifacts=(recording, lock, toc),
+    )
+    readme = readme_text(request.claims.name, Digest.of(config.to_bytes()), request.claims)
+    if not request.add or not path.is_file():
+        _archive(request, path, [version], blobs, readme, observer)
+        return
+    with Archive.open(path) as old:
+        kept = [kept_version(old, each.tag) for each in old.versions if each.tag != request.tag]
+        every = Blobs(others=[blobs, old])
+        _archive(request, path, [*kept, version], every, readme, observer)
+
+
+def _archive(
+    request: PackRequest,
+    path: Path,
+    versions: Sequence[Version],
+    blobs: BlobSource,
+    readme: str,
+    observer: Observer,
+) -> None:
+    write_archive(
+        path,
+        name=request.claims.name,
+        versions=versions,
+        blobs=blobs,
+        readme=readme,
+        clamp=request.clamp,
+        observer=observer,
+    )
+
+
+def kept_version(archive: Archive, tag: str) -> Version:
+    """A version of an open archive as it is written again, its blobs taken over as they are."""
+    found = archive.version(tag)
+    return Version(
+        tag=found.tag,
+        config=archive.read_blob(found.manifest.config),
+        layers=found.layers,
+        artifacts=tuple(
+            Artifact(artifact_type=each.descriptor.artifact_type or "", blobs=each.manifest.layers)
+            for each in found.artifacts
+        ),
+    )
+
+
+def check_name(request_tag: str, output: Path, add: bool) -> None:
+    """Raises UsageError when a version cannot be added to what lies at ``output``."""
+    if not add or not output.exists():
+        return
+    if not output.is_file():
+        raise UsageError(f"{printable(str(output))} is not a file")
+    with Archive.open(output) as archive:
+        if request_tag in {version.tag for version in archive.versions}:
+            raise UsageError(
+                f"{printable(output.name)} has a version {printable(request_tag, 60)} already",
+                hint="choose another --tag",
+            )
+
+
+def _say(observer: Observer, phase: str, text: str, seconds: float) -> None:
+    observer(Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds))

@@ -1,0 +1,124 @@
+"""From a verification to the document ``repro.verify/1`` and its HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repro import __version__
+from repro.model.ports import OutputFile
+from repro.model.verdict import Outcome
+from repro.primitives.events import Observer, silent
+from repro.primitives.files import atomic_write
+from repro.report.html import verify_page
+from repro.report.jsondoc import verify_document
+from repro.workflows.inspect import run_facts
+from repro.workflows.verify import Verification, Verifier, VerifyRequest
+
+_MAX_FIGURE = 8 << 20
+
+
+def verify_and_report(
+    request: VerifyRequest, report: Path | None, observer: Observer = silent
+) -> tuple[dict[str, Any], bool]:
+    """Verify, write the report when asked to; the document and whether it reproduced."""
+    with Verifier(request, observer) as found:
+        document = document_of(found)
+        if report is not None:
+            page = verify_page(document, figures=_figures(found))
+            with atomic_write(report) as stream:
+                stream.write(page.encode("utf-8", "backslashreplace"))
+        return document, found.verdict.reproduced
+
+
+def document_of(found: Verification) -> dict[str, Any]:
+    """The document ``repro.verify/1`` of a verification."""
+    author = run_facts(found.recording)
+    circumstances = found.recording.circumstances
+    return verify_document(
+        verdict=found.verdict,
+        archive={
+            "digest": found.digest,
+            "name": found.name,
+            "tag": found.tag,
+            "path": str(found.path),
+            "title": found.recording.claims.title,
+            "created": circumstances.get("created"),
+            "signatures": [],
+            "claims": str(found.recording.claims_digest),
+            "packages": len(found.lock.get("packages", [])),
+            "git": circumstances.get("git"),
+        },
+        seal=found.seal,
+        run={
+            "exit": found.rerun.exit,
+            "seconds": round(found.rerun.seconds, 3),
+            "author_seconds": author["seconds"],
+            "peak_memory": found.rerun.peak_memory,
+            "author_peak_memory": author["peak_memory"],
+            "log_tail": list(found.rerun.tail),
+            "steps": [list(step.argv) for step in found.recording.claims.steps],
+        },
+        environment={
+            "author": circumstances.get("host", {}),
+            "reviewer": dict(found.host),
+        },
+        hints=hints(found),
+        not_checked=not_checked(found),
+        tool_version=__version__,
+    )
+
+
+def hints(found: Verification) -> list[dict[str, str]]:
+    """What probably explains a mismatch, worded as a guess."""
+    verdict = found.verdict.outcome
+    if verdict.rank <= Outcome.CLOSE.rank:
+        return []
+    listed = []
+    self_test = found.recording.circumstances.get("self_test", {})
+    outcome = self_test.get("outcome") if isinstance(self_test, dict) else None
+    if outcome in ("different", "missing", "undecided"):
+        listed.append(
+            {
+                "code": "unstable",
+                "text": "these results already differed in the author's own self-test: "
+                "perhaps random numbers without a seed, the clock, or thread order",
+            }
+        )
+    author = found.recording.circumstances.get("host", {})
+    for key, what in (("cpu", "processor"), ("kernel", "kernel")):
+        old, new = author.get(key), found.host.get(key)
+        if old and new and old != new:
+            listed.append(
+                {"code": f"other-{key}", "text": f"perhaps the {what}: {old} there, {new} here"}
+            )
+    return listed
+
+
+def not_checked(found: Verification) -> list[str]:
+    """The limits of this verification in sentences."""
+    circumstances = found.recording.circumstances
+    listed = [str(text) for text in circumstances.get("not_observed", [])]
+    listed += [f"{name}: {why}" for name, why in sorted(found.seal.not_enforced.items())]
+    listed.append("signature: the archive is not signed")
+    self_test = circumstances.get("self_test", {})
+    if isinstance(self_test, dict) and self_test.get("outcome") == "skipped":
+        listed.append("the author skipped the self-test (--no-self-test)")
+    return listed
+
+
+def _figures(found: Verification) -> Mapping[str, tuple[bytes | None, bytes | None]]:
+    """Both sides of every output that is small enough to be shown."""
+    shown: dict[str, tuple[bytes | None, bytes | None]] = {}
+    for output in found.verdict.outputs:
+        sides = (found.recorded.get(output.path), found.rerun.produced.get(output.path))
+        shown[output.path] = (_bytes(sides[0]), _bytes(sides[1]))
+    return shown
+
+
+def _bytes(output: OutputFile | None) -> bytes | None:
+    if output is None or output.size > _MAX_FIGURE:
+        return None
+    with output.open() as stream:
+        return stream.read(_MAX_FIGURE)
