@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import io
+from typing import TextIO
 
 from repro.compare.base import Malformed
 from repro.compare.findings import Findings
@@ -31,14 +33,22 @@ def looks_like_text(head: bytes) -> bool:
 
 def decode(data: bytes) -> str:
     """The text of a file. Raises Malformed when it is not UTF-8 (or marked UTF-16)."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(encoding)
+        text = data.decode(_encoding(data))
     except UnicodeDecodeError as error:
         raise Malformed(f"byte {error.start} is not {error.encoding}") from None
     if "\0" in text:
         raise Malformed("it holds NUL bytes")
     return text
+
+
+def open_text(data: bytes) -> TextIO:
+    """A stream over the text of a file that ``decode`` takes, line ends as they are."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding=_encoding(data), newline="")
+
+
+def _encoding(data: bytes) -> str:
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
 
 
 def compare_endings(old: bytes, new: bytes, findings: Findings) -> None:

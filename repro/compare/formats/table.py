@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 from collections.abc import Iterator
 
@@ -11,12 +10,12 @@ from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
 from repro.compare.findings import Findings
 from repro.compare.lines import compare_lines
 from repro.compare.numbers import is_whole, read_number
-from repro.compare.plain import compare_endings, decode
+from repro.compare.plain import compare_endings, decode, open_text
 from repro.model.verdict import Comparison
 
 Row = list[str]
 _MAX_FIELD = 1 << 20
-_MAX_SORTED = 2_000_000
+_MAX_SORTED = 16 << 20
 _MISSING: Row = []
 
 
@@ -33,53 +32,59 @@ class TableComparator(Comparator):
     kinds = ("csv", "tsv", "table")
 
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
-        left, right = parse_both(decode, old, new)
+        firsts = parse_both(_first_line, old, new)
         findings = self._findings(task)
-        delimiter = _delimiter(left)
-        if delimiter != _delimiter(right):
+        delimiter = _delimiter(firsts[0])
+        if delimiter != _delimiter(firsts[1]):
             findings.differ("line 1", "the columns are separated by different characters")
             return findings.result("another separator")
         # One pass each to learn whether a side is malformed, before any verdict.
-        shapes = parse_both(lambda data: _shape(decode(data), delimiter), old, new)
+        shapes = parse_both(lambda data: _shape(data, delimiter), old, new)
         if shapes[0] != shapes[1]:
             _shapes_differ(shapes, findings)
-        header = next(_rows(left, delimiter), _MISSING)
-        pairs = self._pairs(left, right, delimiter, header, findings)
+        header = next(_rows(old, delimiter), _MISSING)
+        pairs = _pairs(old, new, delimiter, findings)
         for number, (one, two) in enumerate(pairs, 1):
             if one != two:
                 _row(number, one, two, header, findings)
             elif one is not None:
                 findings.tally.equal(sum(read_number(cell) is not None for cell in one))
         compare_endings(old, new, findings)
-        _packing(left, right, findings)
+        _packing(old, new, findings)
         return findings.result(f"{shapes[0][0]} rows x {shapes[0][1]}")
 
-    def _pairs(
-        self, left: str, right: str, delimiter: str, header: Row, findings: Findings
-    ) -> Iterator[tuple[Row | None, Row | None]]:
-        settings = findings.settings
-        if not (settings.sort or settings.key):
-            return itertools.zip_longest(_rows(left, delimiter), _rows(right, delimiter))
-        return _reordered(list(_rows(left, delimiter)), list(_rows(right, delimiter)), findings)
+
+def _pairs(
+    old: bytes, new: bytes, delimiter: str, findings: Findings
+) -> Iterator[tuple[Row | None, Row | None]]:
+    settings = findings.settings
+    if not (settings.sort or settings.key):
+        return itertools.zip_longest(_rows(old, delimiter), _rows(new, delimiter))
+    if max(len(old), len(new)) > _MAX_SORTED:
+        raise Beyond(f"more than {_MAX_SORTED >> 20} MiB of rows to sort")
+    return _reordered(list(_rows(old, delimiter)), list(_rows(new, delimiter)), findings)
+
+
+def _first_line(data: bytes) -> str:
+    return decode(data)[: 1 << 16].split("\n", 1)[0]
 
 
 def _delimiter(text: str) -> str:
-    first = text[: 1 << 16].split("\n", 1)[0]
-    return max("\t,;|", key=lambda char: (first.count(char), char == ","))
+    return max("\t,;|", key=lambda char: (text.count(char), char == ","))
 
 
-def _rows(text: str, delimiter: str) -> Iterator[Row]:
+def _rows(data: bytes, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_MAX_FIELD)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(open_text(data), delimiter=delimiter, strict=True)
     try:
         yield from reader
     except csv.Error as error:
         raise Malformed(f"line {reader.line_num}: {error}") from None
 
 
-def _shape(text: str, delimiter: str) -> tuple[int, int]:
+def _shape(data: bytes, delimiter: str) -> tuple[int, int]:
     rows = columns = 0
-    for row in _rows(text, delimiter):
+    for row in _rows(data, delimiter):
         rows += 1
         columns = max(columns, len(row))
     return rows, columns
@@ -130,8 +135,8 @@ def _text(row: Row | None) -> str | None:
     return None if row is None else ", ".join(row)
 
 
-def _packing(left: str, right: str, findings: Findings) -> None:
-    if ("\r\n" in left) != ("\r\n" in right):
+def _packing(left: bytes, right: bytes, findings: Findings) -> None:
+    if (b"\r\n" in left) != (b"\r\n" in right):
         findings.drop("line endings")
     findings.otherwise("quotes, line endings or how numbers are written")
 
@@ -140,8 +145,6 @@ def _reordered(
     old: list[Row], new: list[Row], findings: Findings
 ) -> Iterator[tuple[Row | None, Row | None]]:
     """Rows matched by key, or both sides sorted; the header stays where it is."""
-    if max(len(old), len(new)) > _MAX_SORTED:
-        raise Beyond(f"more than {_MAX_SORTED} rows to sort")
     header = old[0] if old else []
     missing = [name for name in findings.settings.key if name not in header]
     if missing or (new and header != new[0]):

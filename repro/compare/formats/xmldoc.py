@@ -39,6 +39,7 @@ class XmlComparator(Comparator):
     suffixes = (".svg", ".xml", ".kml", ".gpx", ".graphml", ".vtu", ".rels")
     magic = (b"<?xml", b"<svg")
     kinds = ("xml", "svg")
+    max_bytes = 32 << 20
 
     def accepts(self, path: str, head: bytes) -> bool:
         """By name, or by the XML declaration, but never a web page."""

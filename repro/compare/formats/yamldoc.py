@@ -19,7 +19,7 @@ class YamlComparator(Comparator):
     rank = 33
     suffixes = (".yaml", ".yml")
     kinds = ("yaml",)
-    max_bytes = 4 << 20
+    max_bytes = 1 << 20
 
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
         left, right = parse_both(_documents, old, new)

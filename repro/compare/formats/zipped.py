@@ -11,7 +11,7 @@ from repro.compare.choose import compare_part
 from repro.model.verdict import Comparison
 
 _MAX_MEMBERS = 10_000
-_MAX_TOTAL = 256 << 20
+_MAX_TOTAL = 96 << 20
 _MAX_MEMBER = 64 << 20
 
 
