@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+from repro.compare.causes import causes
 from repro.compare.findings import Findings
 from repro.compare.settings import Settings, read_settings
 from repro.model.ports import OutputFile
@@ -96,7 +98,8 @@ class Comparator(abc.ABC):
                 depth=depth,
             )
             sides = read_all(old, self.max_bytes), read_all(new, self.max_bytes)
-            return self._compare(*sides, task)
+            found = self._compare(*sides, task)
+            return dataclasses.replace(found, notes=found.notes + causes(*sides, found))
         except Damaged as error:
             return self._plain(Outcome.DIFFERENT, str(error), note=str(error))
         except Malformed as error:
