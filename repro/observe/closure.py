@@ -46,6 +46,7 @@ def close(
     builder.accesses()
     if observation.tracer == "none":
         builder.without_observation()
+    builder.elsewhere()
     builder.packages()
     files = ProjectFiles(
         root=root, outputs=frozenset(outputs), exclude=exclude, include=include, matches=matches
@@ -71,6 +72,7 @@ class _Builder:
         self._resolver = Resolver(self._link)
         self._by_name = {index.name: index for index in self._indexes}
         self._environments: dict[str, bool] = {}
+        self._outside: dict[str, None] = {}
 
     def system(self) -> None:
         """What every image has."""
@@ -82,6 +84,22 @@ class _Builder:
         self._folder(self._root, LayerKind.CODE, "project")
         if os.path.isdir(self._home):
             self._folder(self._home, LayerKind.CODE, "home")
+
+    def elsewhere(self) -> None:
+        """Name what the run wrote outside the project: it is neither kept nor compared."""
+        written = [
+            access.path
+            for access in self._observation.accesses
+            if access.written
+            and not access.path.startswith((self._root + "/", *_TEMPORARY, "/dev/"))
+            and "/.cache/" not in access.path
+        ]
+        if written:
+            shown = ", ".join(printable(path, 80) for path in written[:3])
+            more = f" and {len(written) - 3} more" if len(written) > 3 else ""
+            self._warnings[
+                f"the run also wrote outside the project (not recorded): {shown}{more}"
+            ] = None
 
     def accesses(self) -> None:
         """Every path that was read before it was written, or listed, with its owner."""
@@ -126,6 +144,8 @@ class _Builder:
     def finish(self) -> Closure:
         if _LD_CACHE in self._entries and not self._needs_ld_cache():
             del self._entries[_LD_CACHE]
+        for warning in _outside_warnings(self._outside, self._home):
+            self._warnings[warning] = None
         ordered = sorted(self._entries.values(), key=lambda entry: os.fsencode(entry.path))
         packages = sorted(self._packages.values(), key=lambda p: (p.source, p.name, p.key))
         return Closure(
@@ -158,6 +178,9 @@ class _Builder:
 
     def _take_path(self, real: str) -> None:
         if real in OURS or real.startswith(("/proc/", "/sys/", "/dev/")):
+            return
+        if real.startswith("/var/cache/") or real.startswith(f"{self._home}/.cache/"):
+            self._left_out.append(LeftOut(path=real, reason="a cache of this machine"))
             return
         if looks_secret(real, self._home):
             self._left_out.append(LeftOut(path=real, reason="it looks like a secret"))
@@ -265,8 +288,7 @@ class _Builder:
         if path.startswith(self._root + "/") or path == self._root:
             return "project"
         if not path.startswith(_SYSTEM) and not os.path.isdir(path):
-            where = "a temporary folder" if path.startswith(_TEMPORARY) else "outside the project"
-            self._warnings[f"{printable(path)} was read from {where}; packed as data"] = None
+            self._outside[path] = None
         return "unowned"
 
     def _in_environment(self, path: str) -> bool:
@@ -304,6 +326,20 @@ class _Builder:
         prefix = program.rpartition("/bin/")[0]
         for index in self._indexes:
             yield from index.environment(prefix)
+
+
+def _outside_warnings(paths: Collection[str], home: str) -> Iterator[str]:
+    """One sentence per folder of files that were read outside the project."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(paths, key=os.fsencode):
+        depth = home.rstrip("/").count("/") + 2 if path.startswith(home + "/") else 3
+        top = "/".join(path.split("/")[:depth])
+        groups.setdefault(top if top != path else path.rpartition("/")[0], []).append(path)
+    for top, found in groups.items():
+        what = printable(found[0]) if len(found) == 1 else f"{len(found)} files in {printable(top)}"
+        verb = "was" if len(found) == 1 else "were"
+        where = "a temporary folder" if found[0].startswith(_TEMPORARY) else "outside the project"
+        yield f"{what} {verb} read from {where}; packed as data"
 
 
 def _cache_folders() -> frozenset[str]:

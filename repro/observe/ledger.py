@@ -33,13 +33,15 @@ class _Line:
 
 @dataclass
 class Ledger:
-    """Collects accesses. ``hidden`` are absolute paths that count as not there before.
+    """Collects accesses. ``hidden`` are absolute paths that count as not there before,
+    ``seeded`` such that only the run can see.
 
     ``locate`` gives a readable host path for what a process calls ``path`` (the plain path,
     unless the program lives in another root).
     """
 
     hidden: frozenset[str] = frozenset()
+    seeded: frozenset[str] = frozenset()
     lines: dict[str, _Line] = field(default_factory=dict)
     programs: list[ProcessSeen] = field(default_factory=list)
     connections: dict[tuple[int | None, str, str, int | None], None] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Ledger:
 
     def existed(self, path: str) -> bool:
         """Whether the path is there now, from outside: for the project, before the run."""
-        return path not in self.hidden and os.path.lexists(path)
+        return path in self.seeded or (path not in self.hidden and os.path.lexists(path))
 
     def opened(
         self, path: str, flags: int, process: int | None, existed: Callable[[], bool]
@@ -77,7 +79,7 @@ class Ledger:
 
     def _opened_for_reading(self, path: str, process: int | None) -> None:
         line = self.lines.get(path)
-        if line is not None and (line.written or line.read):
+        if path in self.seeded or (line is not None and (line.written or line.read)):
             self.read(path, process)
             return
         if path in self.hidden:

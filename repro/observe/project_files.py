@@ -22,7 +22,9 @@ _SKIPPED = frozenset(
 )  # fmt: skip
 _SECRET_NAMES = re.compile(
     r"(?:\.env(?:\..+)?|\.netrc|_netrc|\.git-credentials|\.pgpass|id_(?:rsa|dsa|ecdsa|ed25519)"
-    r"|.+\.(?:pem|p12|pfx|key|keystore|jks)|\.htpasswd|\.pypirc|\.npmrc|credentials)"
+    r"|.+\.(?:pem|p12|pfx|key|keystore|jks)|\.htpasswd|\.pypirc|\.npmrc|credentials"
+    r"|\.(?:bash|zsh|sh|python|node_repl|psql|mysql|sqlite)_history|history\.sqlite|\.Rhistory"
+    r"|fish_history|\.lesshst|\.viminfo|\.wget-hsts)"
 )
 _SECRET_FOLDERS = ("/.ssh/", "/.aws/", "/.gnupg/", "/.docker/", "/.kube/", "/.config/gcloud/")
 _HARMLESS = re.compile(r"/etc/ssl/|/ca-certificates|/certifi/|/cacert\.pem$|/site-packages/")

@@ -77,8 +77,10 @@ class _Session:
         else:
             os.mkdir(self._before)
             self._in_place = InPlace(request.root, self._before, request.hide, request.seed)
-        hidden = frozenset(os.path.join(request.root, path) for path in request.hide)
-        self._ledger = Ledger(hidden=hidden)
+        self._ledger = Ledger(
+            hidden=frozenset(os.path.join(request.root, path) for path in request.hide),
+            seeded=frozenset(os.path.join(request.root, path) for path in request.seed),
+        )
 
     def run(self) -> Observation:
         self._check_first()

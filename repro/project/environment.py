@@ -15,7 +15,6 @@ FIXED: Mapping[str, str] = {
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
     "MPLBACKEND": "Agg",
-    "TERM": "dumb",
 }
 """Set to these values for every run; repro.yml may override them."""
 
@@ -55,6 +54,8 @@ def build(
     values.update(FIXED)
     values["SOURCE_DATE_EPOCH"] = str(clamp)
     values["XDG_CACHE_HOME"] = cache
+    # IPython keeps every command ever typed beside its settings: never read, never written.
+    values["IPYTHONDIR"] = f"{cache}/ipython"
     values.update(variables)
     altered = tuple(
         sorted(n for n, value in values.items() if n in environ and environ[n] != value)
