@@ -34,15 +34,16 @@ def close(
     outputs: Collection[str],
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
+    folders: Sequence[str] = (),
     matches: Callable[[str, Sequence[str]], bool] = lambda path, patterns: False,
 ) -> Closure:
     """The closure of an observed run.
 
     ``root`` is the project (in its state before the run), ``outputs`` its recorded results
-    (relative). ``matches`` says whether a relative path matches any of some patterns.
+    (relative). ``folders`` (absolute) are made, empty. ``matches`` says whether a relative path matches any of some patterns.
     """
     builder = _Builder(observation, root, home, indexes)
-    builder.system()
+    builder.system(folders)
     builder.accesses()
     if observation.tracer == "none":
         builder.without_observation()
@@ -74,8 +75,10 @@ class _Builder:
         self._environments: dict[str, bool] = {}
         self._outside: dict[str, None] = {}
 
-    def system(self) -> None:
-        """What every image has."""
+    def system(self, folders: Sequence[str]) -> None:
+        """What every image has, and further empty folders."""
+        for folder in folders:
+            self._folder(folder, LayerKind.CODE, "repro")
         for entry in (*system_files(self._home), *merged_links()):
             self._entries[entry.path] = entry
         for index in self._indexes:

@@ -21,6 +21,7 @@ from repro.model.observation import Cost, StepSeen
 from repro.observe import children, kernel, overlay
 from repro.observe.ledger import Ledger
 from repro.observe.notifier import BeforeWrite, Notifier
+from repro.primitives.process import subreaper
 
 _GRACE = 2.0
 _TAIL = 20
@@ -63,15 +64,12 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
     ``ledger.remarks``. Raises RunFailed when the program cannot be started.
     """
     before = children.children_of(os.getpid())
-    kernel.set_subreaper(True)
     started = time.monotonic()
-    try:
+    with subreaper():
         child = _Child(what)
         output = _Output(child.output, what.on_output)
         watch = _Watch()
-        watcher = threading.Thread(
-            target=_watch, args=(child.pid, child.listener, what.timeout, before, watch)
-        )
+        watcher = threading.Thread(target=_watch, args=(child.pid, what.timeout, before, watch))
         watcher.start()
         try:
             lost = _supervise(child, what, ledger)
@@ -82,8 +80,6 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
             watcher.join()
             child.close()
             output.join()
-    finally:
-        kernel.set_subreaper(False)
     if lost:
         ledger.remarks[f"{lost} calls of {what.name!r} could not be read"] = None
     for name in watch.leftover:
@@ -207,9 +203,7 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
     os._exit(127)
 
 
-def _watch(
-    pid: int, listener: int | None, timeout: float | None, before: set[int], watch: _Watch
-) -> None:
+def _watch(pid: int, timeout: float | None, before: set[int], watch: _Watch) -> None:
     """End the run at its time limit, and what outlives its first program."""
     try:
         fd = os.pidfd_open(pid)

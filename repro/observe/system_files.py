@@ -31,7 +31,9 @@ def system_files(home: str) -> Iterator[FileEntry]:
     }
     for name, text in texts.items():
         data = text.encode("utf-8", "surrogateescape")
-        yield _entry(f"/etc/{name}", EntryType.FILE, content=data, size=len(data))
+        # passwd names the home folder: it must not make the base layer the author's own.
+        kind = LayerKind.CODE if name == "passwd" else LayerKind.BASE
+        yield _entry(f"/etc/{name}", EntryType.FILE, content=data, size=len(data), kind=kind)
     yield _entry("/etc/localtime", EntryType.SYMLINK, target="/usr/share/zoneinfo/UTC")
     for folder in ("/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"):
         yield _entry(folder, EntryType.FOLDER)
@@ -47,9 +49,9 @@ def merged_links() -> Iterator[FileEntry]:
 
 def _entry(
     path: str, type_: EntryType, *, content: bytes | None = None, target: str | None = None,
-    size: int = 0,
+    size: int = 0, kind: LayerKind = LayerKind.BASE,
 ) -> FileEntry:  # fmt: skip
     return FileEntry(
-        path=path, type=type_, kind=LayerKind.BASE, origin="repro", content=content,
+        path=path, type=type_, kind=kind, origin="repro", content=content,
         target=target, size=size, mode=0o755 if type_ is EntryType.FOLDER else 0o644,
     )  # fmt: skip

@@ -382,6 +382,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         outputs=rules,
         exclude=(*project.exclude, *_archives(project.root, prepared.output)),
         include=prepared.config.include,
+        folders=(prepared.environment.cache,),
         matches=matches_any,
     )
     lock = make_lock(closure.packages, indexes)

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import resource
 import select
 import shutil
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 from repro.errors import RerunFailed, RuntimeUnavailable
 from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.primitives.process import subreaper
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
 from repro.runtime.rootfs import UID, check_upper, make_trusted
@@ -108,7 +110,7 @@ class Bubblewrap(Runtime):
         launcher = self._launcher()
         check_upper(request.upper)
         _check_length(request)
-        with _trusted(request) as trusted, _filter() as seccomp:
+        with _trusted(request) as trusted, _filter() as seccomp, subreaper():
             return _Sandbox(launcher, request, trusted, seccomp).run()
 
 
@@ -174,6 +176,7 @@ class _Sandbox:
                 timed_out = True
                 _kill(process.pid, init)
             _, status, usage = os.wait4(process.pid, 0)
+            inner = _reap(init)
         except BaseException:
             _kill(process.pid, init)
             with contextlib.suppress(ChildProcessError):
@@ -192,9 +195,9 @@ class _Sandbox:
             timed_out=timed_out,
             cost=Cost(
                 wall=time.monotonic() - started,
-                cpu_user=usage.ru_utime,
-                cpu_system=usage.ru_stime,
-                peak_memory=usage.ru_maxrss * 1024,
+                cpu_user=usage.ru_utime + (inner.ru_utime if inner else 0),
+                cpu_system=usage.ru_stime + (inner.ru_stime if inner else 0),
+                peak_memory=inner.ru_maxrss * 1024 if inner else None,
             ),
         )
 
@@ -373,6 +376,19 @@ def _ended(pid: int, timeout: float | None) -> bool:
         return bool(poller.poll(None if timeout is None else int(timeout * 1000)))
     finally:
         os.close(fd)
+
+
+def _reap(init: int | None) -> resource.struct_rusage | None:
+    """What the sandbox's own processes used; waits until its init and so all of it is gone.
+
+    bwrap's outer process ends without waiting for the init, which then becomes our child.
+    The peak is that of the largest process, not of their sum.
+    """
+    if init is None:
+        return None
+    with contextlib.suppress(ChildProcessError):
+        return os.wait4(init, 0)[2]
+    return None
 
 
 def _kill(pid: int, init: int | None) -> None:
