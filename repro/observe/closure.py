@@ -16,6 +16,7 @@ from repro.model.project import EntryType, FileEntry, LayerKind
 from repro.observe.paths import Resolver
 from repro.observe.project_files import ProjectFiles, looks_secret
 from repro.observe.system_files import OURS, merged_links, system_files
+from repro.primitives.pycache import source_of, valid_pyc
 from repro.primitives.texts import printable
 
 LARGE_DATA = 16_000_000
@@ -190,7 +191,12 @@ class _Builder:
             self._warnings[f"{printable(real)} was read and looks like a secret: left out"] = None
             return
         self._needed.add(real)
-        package = self._owner(real)
+        source = source_of(real)
+        if source is not None and os.path.isfile(source):
+            self._take_path(source)
+            if not valid_pyc(real, source):
+                return
+        package = self._owner(source or real)
         if package is not None:
             self._add_package(package)
             self._file(real, self._by_name[package.source].kind_of(package), _origin(package),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import os
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, TypeVar
 
@@ -118,22 +117,3 @@ class PackageSource(abc.ABC):
                 f"the package source {self.name} cannot be read: {printable(str(error), 150)}",
                 hint="repair its database, or report this",
             ) from error
-
-
-def valid_pyc(cache: str, source: str) -> bool:
-    """Whether a cached ``.pyc`` belongs to the source file as it is (PEP 552).
-
-    A stale one would become valid by the clamped time, so it must stay out.
-    """
-    try:
-        with open(cache, "rb") as stream:
-            head = stream.read(16)
-        status = os.stat(source)
-    except OSError:
-        return False
-    if len(head) < 16:
-        return False
-    flags, mtime, size = struct.unpack("<4xIII", head)
-    if flags:
-        return bool(flags & 1)
-    return bool(mtime == int(status.st_mtime) & 0xFFFFFFFF and size == status.st_size & 0xFFFFFFFF)

@@ -13,7 +13,8 @@ from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.model.project import LayerKind
-from repro.pin.base import PackageSource, valid_pyc
+from repro.pin.base import PackageSource
+from repro.primitives.pycache import valid_pyc
 
 _LIBRARY = re.compile(r"^(.*)/lib/python(\d+\.\d+)(?:/|$)")
 _PROGRAM = re.compile(r"^(.*)/(?:bin/python|lib/libpython)(\d+(?:\.\d+)?)?")

@@ -19,7 +19,8 @@ from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.model.project import LayerKind
-from repro.pin.base import PackageSource, valid_pyc
+from repro.pin.base import PackageSource
+from repro.primitives.pycache import source_of, valid_pyc
 
 _SITE = re.compile(r"^(.*?/(?:site|dist)-packages)/")
 _PYTHON = re.compile(r"/lib(?:64)?/python(\d+\.\d+)/")
@@ -52,7 +53,7 @@ class Pip(PackageSource):
     def _owner(self, path: str) -> PackageRef | None:
         for site in self._sites_for(path):
             self._load(site)
-            key = self._owners[site].get(_source_of(path))
+            key = self._owners[site].get(source_of(path) or path)
             if key is not None:
                 return self._ref(site, key)
         return None
@@ -218,9 +219,3 @@ def _metadata(path: Path) -> dict[str, list[str]]:
         if colon and not line.startswith((" ", "\t")):
             found.setdefault(key, []).append(value.strip())
     return found
-
-
-def _source_of(path: str) -> str:
-    """A cached ``.pyc`` stands for its source."""
-    match = re.match(r"^(.*)/__pycache__/([^/]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc$", path)
-    return f"{match.group(1)}/{match.group(2)}.py" if match else path
