@@ -131,8 +131,11 @@ class StorageError(ReproError):
     exit_code = EXIT_PROJECT
 
 
-class Interrupted(ReproError):
-    """The person pressed Ctrl-C or the process was asked to end (exit 130)."""
+class Interrupted(BaseException):
+    """The person pressed Ctrl-C or the process was asked to end (exit 130).
+
+    Not a ReproError: no room that handles errors may take it for one and go on.
+    """
 
     slug = "interrupted"
     exit_code = EXIT_INTERRUPTED

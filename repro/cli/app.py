@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -17,7 +18,7 @@ import typer
 
 from repro import __version__
 from repro.cli import commands
-from repro.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, ReproError, StorageError
+from repro.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, Interrupted, ReproError, StorageError
 from repro.primitives.texts import printable
 
 EPILOG = (
@@ -55,6 +56,8 @@ def build_app() -> typer.Typer:
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         build_app()()
     except SystemExit as ending:
@@ -63,8 +66,8 @@ def main() -> NoReturn:
     except ReproError as error:
         _report(error)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted: nothing was left half-written", file=sys.stderr)
+    except (Interrupted, KeyboardInterrupt) as ending:
+        print(f"error[{Interrupted.slug}]: {ending}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error of ours.
@@ -77,6 +80,11 @@ def main() -> NoReturn:
         _bug()
         raise SystemExit(EXIT_INTERNAL) from None
     raise SystemExit(0)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Ctrl-C and friends unwind like an error: everything cleans up after itself."""
+    raise Interrupted(f"ended by {signal.Signals(number).name}; nothing was left half-written")
 
 
 def _flush() -> None:

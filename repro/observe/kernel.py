@@ -13,7 +13,7 @@ from repro.observe.tables import ARCHITECTURES, IO_URING_SETUP, SECCOMP_CALL
 _libc = ctypes.CDLL(None, use_errno=True)
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 1 << 3, 1 << 5
 _ALLOW, _NOTIFY, _ENOSYS = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 38, 1
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 
@@ -73,6 +73,11 @@ def install_listener() -> int:
         if number != errno.EACCES:
             break
     raise OSError(number, f"seccomp user notification: {os.strerror(number)}")
+
+
+def die_with_parent() -> None:
+    """This process is killed when the thread that forked it ends (prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def unshare(flags: int) -> None:

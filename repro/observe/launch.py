@@ -119,6 +119,10 @@ class _Child:
         stdin = what.stdin if what.stdin is not None else os.open(os.devnull, os.O_RDONLY)
         self.pid = os.fork()
         if self.pid == 0:
+            # Its copies of our ends would hide from it that this process has died.
+            self._socket.close()
+            os.close(errors)
+            os.close(self.output)
             _become(what, theirs, their_errors, their_output, stdin)
         theirs.close()
         os.close(their_errors)
@@ -184,6 +188,7 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
         os.dup2(output, 2)
         if what.overlay is not None:
             overlay.enter(*what.overlay)
+        kernel.die_with_parent()
         os.chdir(what.cwd)
         environment = dict(what.environment)
         argv = list(what.argv)

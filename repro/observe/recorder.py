@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.errors import Interrupted, ProjectError, RuntimeUnavailable
+from repro.errors import ProjectError, RuntimeUnavailable
 from repro.model.observation import Change, Observation, StepSeen
 from repro.model.project import Step
 from repro.observe import host, overlay, strace
@@ -53,11 +51,10 @@ def record(request: RecordRequest, observer: Observer = silent) -> Observation:
 
     A failing step is no exception: look at ``steps[-1].exit``. Raises ProjectError when a
     command does not exist, RuntimeUnavailable when a demanded tracer or capture does not
-    work here, Interrupted on SIGTERM or SIGHUP; the folder is then as it was and no
-    process is left.
+    work here. Whatever is raised (Interrupted by a signal's handler too): the folder is
+    then as it was and no process is left.
     """
-    with _signals():
-        return _Session(request, observer).run()
+    return _Session(request, observer).run()
 
 
 class _Session:
@@ -239,21 +236,3 @@ class _Session:
             raise RuntimeUnavailable(f"no overlay works here: {reason}", slug="no-overlay")
         self._limits.append(f"recorded in place and put back, since no overlay works: {reason}")
         return own, False
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a recording like Ctrl-C does: cleaned up, exit 130."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        raise Interrupted(f"ended by {signal.Signals(number).name}; nothing was written")
-
-    old = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -33,7 +34,8 @@ def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
     """
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=root))
+        sweep(root)
+        folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-{os.getpid()}-", dir=root))
     except OSError as error:
         raise StorageError(
             f"no scratch folder in {root}: {error.strerror}",
@@ -43,6 +45,14 @@ def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
         yield folder
     finally:
         if not keep:
+            remove_tree(folder)
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes that were killed left below ``root``."""
+    for folder in root.iterdir():
+        match = re.fullmatch(r"[a-z-]+-(\d+)-[a-z0-9_]+", folder.name)
+        if match and folder.is_dir() and not Path(f"/proc/{match.group(1)}").exists():
             remove_tree(folder)
 
 

@@ -144,9 +144,16 @@ class _Sandbox:
             )
         finally:
             os.close(status_write)
+        init = None
         try:
             init = _child_pid(status_read)
             return self._wait(process, init, started)
+        except BaseException:
+            _kill(process.pid, init)
+            with contextlib.suppress(ChildProcessError):
+                os.wait4(process.pid, 0)
+            process.returncode = -9
+            raise
         finally:
             os.close(status_read)
 
@@ -171,20 +178,13 @@ class _Sandbox:
         self, process: subprocess.Popen[bytes], init: int | None, started: float
     ) -> SandboxResult:
         timed_out = False
-        try:
-            if not _ended(process.pid, self._request.timeout):
-                timed_out = True
-                _kill(process.pid, init)
-            _, status, usage = os.wait4(process.pid, 0)
-            inner = _reap(init)
-        except BaseException:
+        if not _ended(process.pid, self._request.timeout):
+            timed_out = True
             _kill(process.pid, init)
-            with contextlib.suppress(ChildProcessError):
-                os.wait4(process.pid, 0)
-            process.returncode = -9
-            raise
-        code = os.waitstatus_to_exitcode(status)
-        process.returncode = code
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        inner = _reap(init)
+        code = process.returncode
         exit_status = 128 - code if code < 0 else code
         if init is None and not timed_out:
             raise self._setup_failed()
@@ -280,19 +280,33 @@ def probe(launcher: Launcher) -> str | None:
     with tempfile.TemporaryDirectory(prefix="repro-probe-") as folder:
         for name in ("lower", "upper", "work"):
             (Path(folder) / name).mkdir()
-        done = subprocess.run(
+        code, words = _quiet(
             [launcher.path, "--unshare-all", "--unshare-user", "--die-with-parent",
              "--ro-bind", "/", "/", "--overlay-src", f"{folder}/lower",
              "--overlay", f"{folder}/upper", f"{folder}/work", folder,
              "--proc", "/proc", "--dev", "/dev", "--cap-drop", "ALL", "--disable-userns",
              "--", shutil.which("true", path="/usr/bin:/bin") or "/bin/true"],
-            env={}, cwd="/", capture_output=True, stdin=subprocess.DEVNULL, timeout=30,
         )  # fmt: skip
-    if done.returncode == 0:
+    if code == 0:
         return None
-    said = done.stderr.decode("utf-8", "replace").strip()
+    said = words.decode("utf-8", "replace").strip()
     mend = explain(said)
     return f"{printable(said)} ({mend})" if mend else printable(said)
+
+
+def _quiet(argv: list[str]) -> tuple[int, bytes]:
+    """Run a short sandbox; its status and stderr. Nothing of it survives an interruption."""
+    process = subprocess.Popen(
+        argv, env={}, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _, said = process.communicate(timeout=30)
+    except BaseException:
+        _kill(process.pid, None)
+        process.wait()
+        raise
+    return process.returncode, said
 
 
 def explain(said: str) -> str | None:
@@ -397,6 +411,10 @@ def _kill(pid: int, init: int | None) -> None:
         if victim is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(victim, signal.SIGKILL)
+    # A bwrap that is killed while it still starts leaves its child waiting in its group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(0) != pid:
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _last_words(fd: int) -> str:
