@@ -24,6 +24,7 @@ TONES = {
     "missing": ("∅", "bad"),
 }
 _SMALL = 300_000
+_SHOWN = 10
 Sides = tuple[bytes | None, bytes | None]
 
 
@@ -99,20 +100,31 @@ def _figure(value: object) -> object:
 
 
 def _differences(output: Mapping[str, Any]) -> str:
-    found = output.get("differences") or ()
+    found = list(output.get("differences") or ())
+    if not found:
+        return ""
     valued = any("old" in item or "new" in item for item in found)
+    first = _difference_table(found[:_SHOWN], valued)
+    rest = found[_SHOWN:]
+    more = (
+        f"<details><summary>{len(rest)} more</summary>{_difference_table(rest, valued)}</details>"
+        if rest
+        else ""
+    )
+    return f"<h3>Differences</h3>{first}{more}"
+
+
+def _difference_table(found: Iterable[Mapping[str, Any]], valued: bool) -> str:
+    names = ("Where", "What", "Recorded", "Rerun") if valued else ("Where", "What")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "".join(
         f"<tr><td>{esc(item['where'], 300)}</td><td>{esc(item['text'], 300)}</td>"
         + "".join(_value(item.get(side)) for side in ("old", "new") if valued)
         + "</tr>"
         for item in found
     )
-    if not rows:
-        return ""
-    names = ("Where", "What", "Recorded", "Rerun") if valued else ("Where", "What")
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
-        f'<h3>Differences</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table class="differences"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

@@ -13,6 +13,7 @@ from repro.report.escape import esc, esc_block
 from repro.report.panels import TONES, badge
 
 _MAX_ROWS = 100
+_MAX_UNSEEN = 20
 _MEANING = {
     "identical": "the same bytes",
     "equivalent": "the same after leaving out what carries no result, such as a file's date; "
@@ -149,7 +150,13 @@ def _not_compared(document: Mapping[str, Any], left_out: Iterable[str]) -> str:
         if output["verdict"] == "undecided"
         for note in output.get("notes", ())
     ]
-    items += [f"not shown on this page for its size: <code>{esc(p, 300)}</code>" for p in left_out]
+    unseen = list(left_out)
+    items += [
+        f"not shown on this page for its size: <code>{esc(path, 300)}</code>"
+        for path in unseen[:_MAX_UNSEEN]
+    ]
+    if len(unseen) > _MAX_UNSEEN:
+        items.append(f"nor {len(unseen) - _MAX_UNSEEN} further outputs")
     listed = "".join(f"<li>{item}</li>" for item in items[:300])
     return (
         f'<section><h2>Not checked, not compared</h2><ul class="notes">{listed}</ul></section>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator, Sequence
 
 from repro.report.escape import esc_block
@@ -34,7 +35,8 @@ def diff_table(old: str, new: str) -> str:
     if len(rows) > _MAX_ROWS:
         shown.append(_row("gap", None, None, f"{len(rows) - _MAX_ROWS} further rows"))
     columns = '<colgroup><col class="at"><col class="at"><col class="sign"><col></colgroup>'
-    return f'<table class="diff">{columns}<tbody>{"".join(shown)}</tbody></table>'
+    body = f"{columns}<tbody>{''.join(shown)}</tbody>"
+    return f'<div class="diffs"><table class="diff">{body}</table></div>'
 
 
 def _rows(old: list[str], new: list[str]) -> Iterator[Row]:
@@ -60,10 +62,13 @@ def _rows(old: list[str], new: list[str]) -> Iterator[Row]:
 
 def _middle(one: list[str], two: list[str], start: int) -> Iterator[Row]:
     # Aligning is quadratic, so long stretches are shown in their order only.
-    if len(one) > _MAX_COMPARED or len(two) > _MAX_COMPARED:
-        blocks: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(one), 0, len(two))]
-    else:
+    blocks: Sequence[tuple[str, int, int, int, int]]
+    if max(len(one), len(two)) <= _MAX_COMPARED:
         blocks = difflib.SequenceMatcher(None, one, two).get_opcodes()
+    elif len(one) == len(two):
+        blocks = _line_by_line(one, two)
+    else:
+        blocks = [("replace", 0, len(one), 0, len(two))]
     for tag, i1, i2, j1, j2 in blocks:
         if tag == "equal":
             yield from _equal(one, i1, i2, start, start + j1 - i1)
@@ -72,6 +77,17 @@ def _middle(one: list[str], two: list[str], start: int) -> Iterator[Row]:
             yield ("del", start + i, None, one[i])
         for j in range(j1, min(j2, j1 + _MAX_ROWS)):
             yield ("add", None, start + j, two[j])
+
+
+def _line_by_line(one: list[str], two: list[str]) -> list[tuple[str, int, int, int, int]]:
+    blocks = []
+    start = 0
+    pairs = (old == new for old, new in zip(one, two, strict=True))
+    for same, run in itertools.groupby(pairs):
+        end = start + sum(1 for _ in run)
+        blocks.append(("equal" if same else "replace", start, end, start, end))
+        start = end
+    return blocks
 
 
 def _equal(one: list[str], i1: int, i2: int, start: int, other: int) -> Iterator[Row]:

@@ -198,6 +198,11 @@ def test_diffs_show_context_and_are_bounded() -> None:
     assert "47 equal lines" in table and "46 equal lines" in table
     assert "line &lt;50&gt;" in table
     assert diff_table("a", "a") == ""
+    lines = [f"line {n}" for n in range(5000)]
+    far = diff_table(
+        "\n".join(lines), "\n".join([*lines[:3], "X", *lines[4:4000], "Y", *lines[4001:]])
+    )
+    assert far.count('class="del"') == 2 and "3990 equal lines" in far
     big = diff_table("\n".join(["x"] * 9000), "\n".join(["y"] * 9000))
     assert len(big) < 200_000
     assert "further rows" in big
