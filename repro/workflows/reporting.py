@@ -120,5 +120,9 @@ def _figures(found: Verification) -> Mapping[str, tuple[bytes | None, bytes | No
 def _bytes(output: OutputFile | None) -> bytes | None:
     if output is None or output.size > _MAX_FIGURE:
         return None
-    with output.open() as stream:
-        return stream.read(_MAX_FIGURE)
+    try:
+        with output.open() as stream:
+            return stream.read(_MAX_FIGURE)
+    except OSError:
+        # A run can leave files without permissions: the judge has said so already.
+        return None

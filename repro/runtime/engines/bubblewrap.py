@@ -110,7 +110,11 @@ class Bubblewrap(Runtime):
         launcher = self._launcher()
         check_upper(request.upper)
         _check_length(request)
-        with _trusted(request) as trusted, _filter() as seccomp, subreaper():
+        with (
+            _trusted(request) as trusted,
+            _in_memory(filter_program(platform.machine())) as seccomp,
+            subreaper(),
+        ):
             return _Sandbox(launcher, request, trusted, seccomp).run()
 
 
@@ -129,19 +133,22 @@ class _Sandbox:
         status_read, status_write = os.pipe()
         started = time.monotonic()
         try:
-            process = subprocess.Popen(
-                self.argv(status_write),
-                stdin=self._request.stdin
-                if self._request.stdin is not None
-                else subprocess.DEVNULL,
-                stdout=self._request.stdout,
-                stderr=self._request.stderr,
-                env={},
-                cwd="/",
-                close_fds=True,
-                pass_fds=(status_write, self._seccomp),
-                start_new_session=self._request.stdin is None,
-            )
+            # By descriptor: the options (paths of this machine among them) would stand in
+            # /proc/1/cmdline inside, and could be longer than the kernel allows.
+            with _in_memory(b"\0".join(map(os.fsencode, self.options(status_write)))) as options:
+                process = subprocess.Popen(
+                    [self._launcher.path, "--args", str(options), "--", *self._request.argv],
+                    stdin=subprocess.DEVNULL
+                    if self._request.stdin is None
+                    else self._request.stdin,
+                    stdout=self._request.stdout,
+                    stderr=self._request.stderr,
+                    env={},
+                    cwd="/",
+                    close_fds=True,
+                    pass_fds=(status_write, self._seccomp, options),
+                    start_new_session=self._request.stdin is None,
+                )
         finally:
             os.close(status_write)
         init = None
@@ -157,10 +164,10 @@ class _Sandbox:
         finally:
             os.close(status_read)
 
-    def argv(self, status: int) -> list[str]:
+    def options(self, status: int) -> list[str]:
         """The hardened call of safety.md, section 5."""
         request = self._request
-        words = [self._launcher.path, "--unshare-all", "--unshare-user"]
+        words = ["--unshare-all", "--unshare-user"]
         words += ["--uid", str(UID), "--gid", str(UID), "--hostname", "repro"]
         words += ["--die-with-parent", "--new-session", "--clearenv"]
         words += ["--share-net"] if request.network == "host" else []
@@ -172,7 +179,7 @@ class _Sandbox:
         words += ["--proc", "/proc", "--ro-bind", "/dev/null", "/proc/keys", "--dev", "/dev"]
         words += ["--chdir", request.cwd, "--cap-drop", "ALL", "--disable-userns"]
         words += ["--seccomp", str(self._seccomp), "--json-status-fd", str(status)]
-        return [*words, "--", *request.argv]
+        return words
 
     def _wait(
         self, process: subprocess.Popen[bytes], init: int | None, started: float
@@ -357,10 +364,12 @@ def _trusted(request: SandboxRequest) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _filter() -> Iterator[int]:
-    fd = os.memfd_create("seccomp")
+def _in_memory(data: bytes) -> Iterator[int]:
+    """A descriptor from which ``data`` can be read once."""
+    fd = os.memfd_create("repro")
     try:
-        os.write(fd, filter_program(platform.machine()))
+        with open(fd, "wb", closefd=False) as stream:
+            stream.write(data)
         os.lseek(fd, 0, os.SEEK_SET)
         yield fd
     finally:
