@@ -50,6 +50,8 @@ def python_root(root: Path) -> tuple[Path, str]:
         return [n for n in names if n in _LEFT_OUT or n.startswith("config-") or n.endswith(".a")]
 
     shutil.copytree(library, target, ignore=skip, symlinks=True)
+    for locale in Path("/usr/lib/locale").glob("C.*"):
+        shutil.copytree(locale, root / str(locale).lstrip("/"), dirs_exist_ok=True)
     needed = [program, *_libraries(program)]
     for module in target.glob("lib-dynload/*.so"):
         needed += _libraries(str(library / "lib-dynload" / module.name))
