@@ -10,15 +10,21 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from repro.model.observation import Change, Observation
+from repro.observe.overlay import Stamp, stamp
 from repro.primitives.files import walk
 
 
 def overlay_changes(
-    root: str, upper: str, hidden: Collection[str], seed: Mapping[str, bytes]
+    root: str,
+    upper: str,
+    hidden: Collection[str],
+    seed: Mapping[str, bytes],
+    copied: Mapping[str, Stamp],
 ) -> list[tuple[str, Change]]:
     """Changes that an upper folder holds against the untouched project, sorted by path.
 
-    A hidden path that was not written again and a seeded file that is as it was are none.
+    None are: a hidden path that was not written again, a seeded file that is as it was, and
+    one of ``copied`` whose stamp is the same.
     """
     found: list[tuple[str, Change]] = []
     for path, status in walk(upper):
@@ -28,6 +34,8 @@ def overlay_changes(
                 found.append((path, Change.DELETED))
             continue
         if stat.S_ISDIR(status.st_mode):
+            continue
+        if copied.get(path) == stamp(status):
             continue
         if path in seed and _same(os.path.join(upper, path), seed[path]):
             continue

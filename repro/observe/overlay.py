@@ -7,12 +7,17 @@ root with a plain mount namespace, as an ordinary user inside an own user namesp
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from repro.observe import kernel
+from repro.primitives.files import walk
+
+Stamp = tuple[int, int, int]
+_MAX_COPY = 256 << 20
 
 
 def enter(root: str, upper: str, work: str) -> None:
@@ -50,8 +55,14 @@ def _plain_namespace() -> bool:
     return True
 
 
-def prepare(root: str, upper: str, hide: Iterable[str], seed: Mapping[str, bytes]) -> None:
-    """Put whiteouts for hidden paths and the seeded files into an empty upper folder."""
+def prepare(
+    root: str, upper: str, hide: Iterable[str], seed: Mapping[str, bytes]
+) -> Mapping[str, Stamp]:
+    """Put whiteouts for hidden paths and the seeded files into an empty upper folder.
+
+    Also what overlayfs could not copy up by itself (``_foreign``): the stamps of those files.
+    """
+    copied = {} if os.geteuid() == 0 else dict(_foreign(root, upper, frozenset(hide)))
     for path in hide:
         if os.path.lexists(os.path.join(root, path)):
             _folders(root, upper, path)
@@ -61,6 +72,33 @@ def prepare(root: str, upper: str, hide: Iterable[str], seed: Mapping[str, bytes
         place = Path(upper, path)
         place.write_bytes(content)
         place.chmod(0o644)
+    return copied
+
+
+def _foreign(root: str, upper: str, hidden: frozenset[str]) -> Iterator[tuple[str, Stamp]]:
+    """Copy writable files and folders of another owner or group (a shared folder's).
+
+    A user namespace maps one user and one group; to change such a file, overlayfs would
+    have to give its copy an owner that is not mapped, and fails with EOVERFLOW.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    for path, status in walk(root):
+        if (status.st_uid, status.st_gid) == (uid, gid) or path in hidden:
+            continue
+        source, target = os.path.join(root, path), os.path.join(upper, path)
+        if not os.access(source, os.R_OK | os.W_OK, follow_symlinks=False):
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            _folders(root, upper, path + "/")
+        elif stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_COPY:
+            _folders(root, upper, path)
+            shutil.copy2(source, target)
+            yield path, stamp(os.lstat(target))
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """What changes when a file is written."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _folders(root: str, upper: str, path: str) -> None:

@@ -69,6 +69,7 @@ class _Session:
         self._before = os.path.join(self._scratch, "before")
         os.mkdir(self._upper)
         self._in_place: InPlace | None = None
+        self._copied: Mapping[str, overlay.Stamp] = {}
         if overlaid:
             os.mkdir(self._work)
         else:
@@ -120,7 +121,7 @@ class _Session:
     def _prepare(self) -> None:
         request = self._request
         if self._in_place is None:
-            overlay.prepare(request.root, self._upper, request.hide, request.seed)
+            self._copied = overlay.prepare(request.root, self._upper, request.hide, request.seed)
         else:
             self._in_place.begin(copy_all=self._tracer != "notify")
         if request.stdin is not None:
@@ -186,8 +187,9 @@ class _Session:
         if self._in_place is not None:
             return self._in_place.finish(self._upper)
         return overlay_changes(
-            self._request.root, self._upper, frozenset(self._request.hide), self._request.seed
-        )
+            self._request.root, self._upper, frozenset(self._request.hide), self._request.seed,
+            self._copied,
+        )  # fmt: skip
 
     def _choose_tracer(self) -> str:
         wanted = self._request.tracer

@@ -1,0 +1,349 @@
+"""Measure repro beside its peers, in interleaved rounds, and print one Markdown table.
+
+    python bench/run.py [--rounds N] [--write]
+
+Ratios within one run are what counts: two shared cores give no stable seconds. Each line
+says what is measured and what stands beside it; a peer that is absent is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPRO = [sys.executable, "-m", "repro"]
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: medians in seconds, and their ratio to the first side."""
+
+    what: str
+    aim: str
+    sides: dict[str, float | None]
+    note: str = ""
+
+
+def timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def quiet(argv: list[str], cwd: Path, env: dict[str, str]) -> None:
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise SystemExit(f"{argv} ended with {done.returncode}:\n{done.stderr.decode()[-2000:]}")
+
+
+def rounds(count: int, sides: dict[str, Callable[[], float]]) -> dict[str, float | None]:
+    """Medians over interleaved rounds; one round to warm up is not counted."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(count + 1):
+        for name, call in sides.items():
+            seconds = call()
+            if number:
+                found[name].append(seconds)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+class Bench:
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count = folder, count
+        self.python = folder / "env/bin/python"
+        self.env = {
+            "PATH": f"{folder}/env/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
+            "REPRO_CACHE": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1",
+            "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        self.reprozip = self._prepare()
+
+    def _prepare(self) -> str | None:
+        """The analyses' environment, and ReproZip in one of its own; why not, if not."""
+        say("making the environment of the analyses")
+        subprocess.run([sys.executable, "-m", "venv", self.folder / "env"], check=True)
+        pip = [str(self.python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(ROOT / "examples/requirements.txt")], check=True)
+        say("installing ReproZip")
+        subprocess.run([sys.executable, "-m", "venv", self.folder / "rz"], check=True)
+        done = subprocess.run(
+            [self.folder / "rz/bin/pip", "install", "-q", "--disable-pip-version-check", "reprozip"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1][:100]
+
+    def recording(self) -> Iterator[Row]:
+        book = self.folder / "book"
+        shutil.copytree(ROOT / "examples/notebook", book)
+        (book / ".repro").mkdir()
+        shutil.copy(ROOT / "templates/notebook_runner.py", book / ".repro/notebook.py")
+        notebook = [str(self.python), ".repro/notebook.py", "paper.ipynb"]
+        yield self._recorded("recording a pandas/matplotlib notebook", "<= 1.08", book, notebook)
+        storm = self.folder / "storm"
+        storm.mkdir()
+        script = (
+            "i=0; while [ $i -lt 500 ]; do echo $i | /bin/cat > out; /bin/true; i=$((i+1)); done"
+        )
+        command = ["/bin/sh", "-c", script]
+        yield self._recorded("recording 1,000 processes of a shell", "<= 1.8", storm, command)
+
+    def _recorded(self, what: str, aim: str, cwd: Path, argv: list[str]) -> Row:
+        sides: dict[str, Callable[[], float]] = {
+            "bare": lambda: timed(lambda: quiet(argv, cwd, self.env)),
+            "repro": lambda: self._record(cwd, argv),
+        }
+        note = ""
+        if self.reprozip is None:
+            trace = [str(self.folder / "rz/bin/reprozip"), "trace", "--overwrite",
+                     "--dont-identify-packages", "-d", str(self.folder / "trace"), *argv]  # fmt: skip
+            sides["reprozip trace"] = lambda: timed(lambda: quiet(trace, cwd, self.env))
+        else:
+            note = f"ReproZip: {self.reprozip}"
+        return Row(what, aim, rounds(self.count, sides), note)
+
+    def _record(self, cwd: Path, argv: list[str]) -> float:
+        """Seconds of a recorded run: start of the recorder, overlay, and ledger included."""
+        code = (
+            "import json, os, sys, time, tempfile\n"
+            "from repro.model.project import Step\n"
+            "from repro.observe.recorder import RecordRequest, record\n"
+            "argv, cwd, scratch = json.loads(sys.argv[1])\n"
+            "start = time.perf_counter()\n"
+            "seen = record(RecordRequest(root=cwd, steps=(Step(name='s', argv=tuple(argv)),),\n"
+            "              environment=dict(os.environ), scratch=scratch))\n"
+            "spent = time.perf_counter() - start\n"
+            "assert seen.steps[-1].exit == 0 and seen.tracer == 'notify', seen\n"
+            "print(spent)\n"
+        )
+        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            done = subprocess.run(
+                [sys.executable, "-c", code, json.dumps([argv, str(cwd), scratch])],
+                env=self.env, cwd=cwd, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        return float(done.stdout)
+
+    def packing(self) -> Row:
+        tree = self.folder / "env/lib"
+        code = (
+            "import os, sys, time, tempfile\n"
+            "from pathlib import Path\n"
+            "from repro.image.build import build_layer\n"
+            "from repro.image.plan import PlannedLayer\n"
+            "from repro.model.project import EntryType, FileEntry, LayerKind\n"
+            "from repro.primitives.files import walk\n"
+            "root = sys.argv[1]\n"
+            "start = time.perf_counter()\n"
+            "entries = tuple(FileEntry(path=f'/{p}', type=EntryType.FILE, kind=LayerKind.PACKAGES,\n"
+            "    origin='x', source=f'{root}/{p}', size=s.st_size)\n"
+            "    for p, s in walk(root) if (s.st_mode & 0o170000) == 0o100000)\n"
+            "with tempfile.TemporaryDirectory(dir=sys.argv[2]) as blobs:\n"
+            "    build_layer(PlannedLayer(kind=LayerKind.PACKAGES, name='all', entries=entries),\n"
+            "                Path(blobs), clamp=1577836800)\n"
+            "    print(time.perf_counter() - start)\n"
+        )
+
+        def ours() -> float:
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(tree), str(self.folder)],
+                env=self.env, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            return float(done.stdout)
+
+        pipe = (
+            f"tar cf - -C {tree} . | tee >(sha256sum >/dev/null) | zstd -q -3 | "
+            f"tee {self.folder}/peer.zst | sha256sum >/dev/null; sync {self.folder}/peer.zst"
+        )
+
+        def peer() -> float:
+            return timed(lambda: quiet(["bash", "-c", pipe], self.folder, dict(os.environ)))
+
+        size = sum(p.stat().st_size for p in tree.rglob("*") if p.is_file() and not p.is_symlink())
+        return Row(
+            f"packing {size // 1_000_000} MB of packages into a layer", "<= 1.2",
+            rounds(self.count, {"tar | sha256sum | zstd -3 | sha256sum": peer, "repro": ours}),
+        )  # fmt: skip
+
+    def starting(self) -> Row:
+        """From the verified, warm cache to the program's first instruction and its end."""
+        project = self.folder / "tiny"
+        project.mkdir()
+        archive = self.folder / "tiny.repro"
+        quiet([*REPRO, "snapshot", "-q", "-o", str(archive), "--", "sh", "-c", "echo 1 > out"],
+              project, self.env)  # fmt: skip
+        code = (
+            "import os, sys, time, tempfile\n"
+            "from pathlib import Path\n"
+            "from repro.model.ports import SandboxRequest\n"
+            "from repro.runtime.choose import choose\n"
+            "from repro.store.archive import Archive\n"
+            "from repro.store.cache import Cache\n"
+            "with Archive.open(Path(sys.argv[1])) as archive:\n"
+            "    version = archive.version(None)\n"
+            "    cache = Cache(Path(os.environ['REPRO_CACHE']))\n"
+            "    layers = [str(p) for p in cache.layers(archive, version)]\n"
+            "    with tempfile.TemporaryDirectory(dir=sys.argv[2]) as folder:\n"
+            "        for name in ('upper', 'work'):\n"
+            "            os.mkdir(f'{folder}/{name}')\n"
+            "        start = time.perf_counter()\n"
+            "        engine = choose(None)\n"
+            "        engine.run(SandboxRequest(layers=layers, upper=f'{folder}/upper',\n"
+            "            work=f'{folder}/work', argv=['/bin/true'], environment={}, cwd='/',\n"
+            "            stdout=1, stderr=2))\n"
+            "        print(time.perf_counter() - start)\n"
+            "        os.chmod(f'{folder}/work/work', 0o700)\n"
+        )
+
+        def ours() -> float:
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(archive), str(self.folder)],
+                env=self.env, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            return float(done.stdout)
+
+        sides: dict[str, Callable[[], float]] = {}
+        docker = Docker(self.folder)
+        reason = docker.start(archive)
+        if reason is None:
+            sides["docker run"] = docker.run
+        sides["repro"] = ours
+        try:
+            found = rounds(max(self.count, 5), sides)
+        finally:
+            docker.stop()
+        note = "" if reason is None else f"docker: {reason}"
+        return Row("warm start: choosing the engine, /bin/true sealed", "<= 0.5", found, note)
+
+    def whole(self) -> Row:
+        help_ = [*REPRO, "--help"]
+        archive = str(self.folder / "tiny.repro")
+        return Row(
+            "the command line: --help; inspect", "0.25 s; 0.3 s",
+            rounds(
+                max(self.count, 5),
+                {
+                    "python -c pass": lambda: timed(
+                        lambda: quiet([sys.executable, "-c", "pass"], self.folder, self.env)
+                    ),
+                    "repro --help": lambda: timed(lambda: quiet(help_, self.folder, self.env)),
+                    "repro inspect": lambda: timed(
+                        lambda: quiet([*REPRO, "inspect", archive], self.folder, self.env)
+                    ),
+                },
+            ),
+        )  # fmt: skip
+
+
+class Docker:
+    """Debian's docker engine without network rights, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "docker"
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self.client: list[str] = []
+
+    def start(self, archive: Path) -> str | None:
+        """None when an image of the archive is loaded, else why not."""
+        program = "/usr/sbin/dockerd"
+        if os.getuid() != 0 or not os.path.exists(program):
+            return "needs root and Debian's docker.io"
+        self.folder.mkdir()
+        sock = self.folder / "sock"
+        self.client = ["/usr/bin/docker", "-H", f"unix://{sock}"]
+        with (self.folder / "log").open("wb") as log:
+            self.daemon = subprocess.Popen(
+                [program, "--bridge=none", "--iptables=false", "--ip-forward=false",
+                 "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+                 "-p", str(self.folder / "pid"), "-H", f"unix://{sock}"],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        for _ in range(100):
+            if subprocess.run([*self.client, "info"], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.2)
+        else:
+            return "the engine did not start"
+        script = (
+            f"mkdir x && tar xf {archive} -C x && for f in x/blobs/sha256/*; do "
+            "zstd -dfq $f -o $f.t 2>/dev/null && mv $f.t $f; done; tar c -C x . | "
+            f"{' '.join(self.client)} load"
+        )
+        done = subprocess.run(["sh", "-c", script], cwd=self.folder, capture_output=True, text=True)
+        if done.returncode != 0 or "Loaded image" not in done.stdout:
+            return f"docker load failed: {done.stderr[-100:]}"
+        self.image = done.stdout.split("Loaded image:", 1)[1].split()[0]
+        return None
+
+    def run(self) -> float:
+        argv = [*self.client, "run", "--rm", "--network", "none", self.image, "/bin/true"]
+        return timed(lambda: subprocess.run(argv, check=True, capture_output=True))
+
+    def stop(self) -> None:
+        if self.daemon is not None:
+            self.daemon.terminate()
+            self.daemon.wait(30)
+
+
+def say(text: str) -> None:
+    print(f".. {text}", file=sys.stderr, flush=True)
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| what | aim (ratio) | measured (median) | ratio to the first |", "|---|---|---|---|"]
+    for row in rows:
+        first = next(iter(row.sides.values()))
+        shown = " · ".join(f"{name} {value:.3f} s" for name, value in row.sides.items() if value)
+        ratios = " · ".join(
+            f"{name} {value / first:.2f}"
+            for name, value in list(row.sides.items())[1:]
+            if value and first
+        )
+        note = f" ({row.note})" if row.note else ""
+        lines.append(f"| {row.what} | {row.aim} | {shown}{note} | {ratios} |")
+    return "\n".join(lines)
+
+
+def facts(count: int) -> str:
+    return (
+        f"Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} cores "
+        f"shared, {count} rounds; written {time.strftime('%Y-%m-%d')}."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="update bench/README.md")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="repro-bench-", dir="/var/tmp") as name:
+        bench = Bench(Path(name), options.rounds)
+        rows = []
+        for row in bench.recording():
+            say(row.what)
+            rows.append(row)
+        for part in (bench.packing, bench.starting, bench.whole):
+            row = part()
+            say(row.what)
+            rows.append(row)
+    text = table(rows) + "\n\n" + facts(options.rounds)
+    print(text)
+    if options.write:
+        path = ROOT / "bench/README.md"
+        before, _, rest = path.read_text().partition(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
