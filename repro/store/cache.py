@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Protocol
+from weakref import WeakKeyDictionary
 
 from repro.errors import ArchiveError, StorageError
 from repro.model.oci import COMPRESSION, Descriptor, Layer
@@ -43,11 +44,33 @@ class LayerList(Protocol):
     def layers(self) -> tuple[Layer, ...]: ...  # noqa: D102
 
 
+class _Held:
+    """Descriptors of shared locks, closed with this object."""
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+
+    def add(self, fd: int) -> None:
+        self._fds.append(fd)
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def __del__(self) -> None:
+        self.close()
+
+
+# A caller keeps the archive open while it uses the layers, but not always the cache.
+_IN_USE: WeakKeyDictionary[LayerSource, set[_Held]] = WeakKeyDictionary()
+
+
 class Cache:
     """Unpacked layers below ``root/layers/<diff_id>``.
 
     A layer is unpacked into a folder beside its place and renamed when it is complete;
-    a lock per layer makes others wait, and keeps ``gc`` away while this object lives.
+    others wait for it. Locks keep ``gc`` away from layers that were handed out, until
+    ``close``, or until this object and the source they came from are gone.
     """
 
     def __init__(self, root: Path) -> None:
@@ -57,7 +80,7 @@ class Cache:
         owns it or can write in it.
         """
         self._layers = root / "layers"
-        self._held: dict[str, int] = {}
+        self._held = _Held()
         try:
             for folder in reversed([root, *root.parents]):
                 if not folder.exists():
@@ -68,14 +91,9 @@ class Cache:
         except OSError as error:
             raise _refusal(root, error.strerror or "cannot be used") from None
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         """Let others clear the layers that were handed out."""
-        for fd in getattr(self, "_held", {}).values():
-            os.close(fd)
-        self._held = {}
+        self._held.close()
 
     def layers(
         self,
@@ -101,35 +119,33 @@ class Cache:
 
     def layer(self, source: LayerSource, layer: Layer, observer: Observer = silent) -> Path:
         """One layer's unpacked folder; see ``layers``."""
+        place = self._layers / layer.diff_id.hex
         try:
-            lock = os.open(self._lock_path(layer.diff_id), _LOCK, 0o600)
-            try:
-                place = self._obtain(source, layer, lock, observer)
-            except BaseException:
-                os.close(lock)
-                raise
+            # Shared for as long as the layer may be in use; only gc wants it alone, and
+            # never waits for it.
+            use = os.open(self._lock_path(layer.diff_id), _LOCK, 0o600)
+            self._held.add(use)
+            fcntl.flock(use, fcntl.LOCK_SH)
+            if self._usable(place):
+                _hash(source, layer)
+            else:
+                self._make(source, layer, place, observer)
         except OSError as error:
             raise _refusal(self._layers.parent, error.strerror or "cannot be used") from None
-        # The lock stays shared for as long as the layer may be in use.
-        before = self._held.setdefault(layer.diff_id.hex, lock)
-        if before != lock:
-            os.close(lock)
+        _IN_USE.setdefault(source, set()).add(self._held)
         return place
 
-    def _obtain(self, source: LayerSource, layer: Layer, lock: int, observer: Observer) -> Path:
-        place = self._layers / layer.diff_id.hex
-        checked = False
-        while True:
-            # flock(2) conversions are not atomic: look again after each.
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            if self._usable(place):
-                if not checked:
-                    _hash(source, layer)
-                return place
+    def _make(self, source: LayerSource, layer: Layer, place: Path, observer: Observer) -> None:
+        """Unpack, one process at a time; a dead process's lock is gone with it."""
+        lock = os.open(place.with_name(f"{place.name}.make"), _LOCK, 0o600)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self._usable(place):
+            if self._usable(place):
+                _hash(source, layer)
+            else:
                 self._unpack(source, layer, place, observer)
-                checked = True
+        finally:
+            os.close(lock)
 
     def size(self) -> int:
         """Bytes on disk of all unpacked layers."""

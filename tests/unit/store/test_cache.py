@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import threading
@@ -109,20 +110,37 @@ def test_gc_keeps_the_last_used(archive: Path, tmp_path: Path) -> None:
     assert folders[0].exists() and not folders[3].exists()
 
 
-def test_many_at_once(archive: Path, tmp_path: Path) -> None:
-    root = tmp_path / "cache"
+def test_many_at_once_and_nobody_waits_for_who_only_uses(archive: Path, tmp_path: Path) -> None:
+    caches = [Cache(tmp_path / "cache") for _ in range(8)]
     found: list[list[Path]] = []
 
-    def work() -> None:
+    def work(cache: Cache) -> None:
         with Archive.open(archive) as opened:
-            found.append(Cache(root).layers(opened, opened.version(None)))
+            found.append(cache.layers(opened, opened.version(None)))
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=work, args=[cache], daemon=True) for cache in caches]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+    # All caches are still open: each holds its layers.
     assert len(found) == 8 and all(each == found[0] for each in found)
+    assert Cache(tmp_path / "cache").clear() == 0
+    for cache in caches:
+        cache.close()
+    assert Cache(tmp_path / "cache").clear() > 0
+
+
+def test_layers_stay_while_their_archive_is_open(archive: Path, tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    opened = Archive.open(archive)
+    folders = Cache(root).layers(opened, opened.version(None))
+    gc.collect()
+    assert Cache(root).clear() == 0 and folders[0].is_dir()
+    opened.close()
+    del opened
+    gc.collect()
+    assert Cache(root).clear() > 0 and not folders[0].exists()
 
 
 def test_a_cache_that_others_can_write_is_refused(tmp_path: Path) -> None:
