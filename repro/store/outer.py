@@ -10,9 +10,10 @@ from repro.errors import ArchiveError
 from repro.primitives import tarformat
 from repro.primitives.tarformat import BLOCK, END, Header, padding
 from repro.primitives.texts import printable
-from repro.store.documents import BLOBS, HEAD
+from repro.store.documents import BLOBS, FOLDERS, HEAD
 
 _BLOB = re.compile(rf"{BLOBS}[0-9a-f]{{64}}")
+_START = (*HEAD, *FOLDERS)
 _MAX_MEMBERS = 10_000
 _WINDOW = 32 << 10
 AGAIN = "download it again, or ask for another copy"
@@ -28,10 +29,10 @@ class Member:
 
 
 def scan(fd: int, label: str) -> dict[str, Member]:
-    """All members by name, in order.
+    """All files by name, in order.
 
-    Accepts only what the writer writes: the five head members in order, then blobs, each
-    name once, canonical headers, zero padding, 1,024 zero bytes at the end and nothing
+    Accepts only what the writer writes: the five head members in order, two folders, then
+    blobs, each name once, canonical headers, zero padding, 1,024 zero bytes at the end and nothing
     after. Raises ArchiveError with slug archive-format, archive-truncated or
     archive-digest; ``label`` names the archive.
     """
@@ -65,7 +66,7 @@ class _Scan:
                 self._damaged(f"the padding after {name}")
             found[name] = Member(name=name, offset=offset, size=header.size)
         self._end(found, position)
-        return found
+        return {name: member for name, member in found.items() if name not in FOLDERS}
 
     def _header(self, block: bytes, position: int) -> Header:
         try:
@@ -78,6 +79,8 @@ class _Scan:
         if self._mtime is None:
             self._mtime = header.mtime
         expected = Header(header.name, size=header.size, mtime=self._mtime)
+        if header.name.endswith(b"/"):
+            expected = Header(header.name, tarformat.FOLDER, 0, 0o755, self._mtime)
         if tarformat.render(expected) != block:
             if position == 0:
                 self._foreign()
@@ -89,8 +92,8 @@ class _Scan:
         position = len(found)
         if position == 0 and name != HEAD[0]:
             self._foreign()
-        if position < len(HEAD):
-            wrong = name != HEAD[position]
+        if position < len(_START):
+            wrong = name != _START[position]
         else:
             wrong = not _BLOB.fullmatch(name) or name in found or position > _MAX_MEMBERS
         if wrong:
@@ -107,8 +110,8 @@ class _Scan:
             self._cut("at its end")
         if self._read(position, len(END)) != END:
             self._damaged("its end")
-        if len(found) < len(HEAD):
-            raise ArchiveError(f"{self._label} lacks {HEAD[len(found)]}", slug="archive-format")
+        if len(found) < len(_START):
+            raise ArchiveError(f"{self._label} lacks {_START[len(found)]}", slug="archive-format")
         if position + len(END) != self._size:
             extra = self._size - position - len(END)
             raise ArchiveError(

@@ -202,6 +202,8 @@ def _write(
     for name, data in head:
         out.write(tarformat.render(Header(name.encode(), size=len(data), mtime=clamp)))
         out.write(data + bytes(padding(len(data))))
+    for name in documents.FOLDERS:
+        out.write(tarformat.render(Header(name.encode(), tarformat.FOLDER, 0, 0o755, clamp)))
     total, done = sum(order.values()), 0
     for digest, size in order.items():
         place = blobs.locate(digest)

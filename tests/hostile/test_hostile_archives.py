@@ -21,10 +21,10 @@ from repro.errors import ArchiveError, ReproError
 from repro.model.oci import LAYER_ZSTD, RECORDING, TOC
 from repro.primitives.canonical import CLAMP, dump
 from repro.primitives.digest import Digest
-from repro.primitives.tarformat import END, HARDLINK, SYMLINK, Header, padding, render
+from repro.primitives.tarformat import END, FOLDER, HARDLINK, SYMLINK, Header, padding, render
 from repro.store.archive import Archive
 from repro.store.cache import Cache
-from repro.store.documents import SUMMED, SUMS, sums
+from repro.store.documents import FOLDERS, SUMMED, SUMS, sums
 
 
 class Parts:
@@ -32,7 +32,9 @@ class Parts:
 
     def __init__(self, path: Path) -> None:
         with tarfile.open(path) as tar:
-            self.members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+            files = [m for m in tar if m.isfile()]
+            self.members = {m.name: tar.extractfile(m).read() for m in files}  # type: ignore[union-attr]
+        self.folders = list(FOLDERS)
         self.raw: dict[str, bytes] = {}
         self.after = END
         self.seal = True
@@ -89,7 +91,10 @@ class Parts:
             present = [(n, self.members[n]) for n in SUMMED if n in self.members]
             self.members[SUMS] = sums(present)
         out = []
+        folders = [render(Header(n.encode(), FOLDER, 0, 0o755, CLAMP)) for n in self.folders]
         for name, data in self.members.items():
+            if name.startswith("blobs/"):
+                out, folders = out + folders, []
             header = render(Header(name.encode(), size=len(data), mtime=CLAMP))
             out.append(self.raw.get(name, header) + data + bytes(padding(len(data))))
         path.write_bytes(b"".join(out) + self.after)
@@ -254,6 +259,10 @@ HOSTILE: dict[str, tuple[Callable[[Parts], None], str]] = {
         lambda p: setattr(p, "members", {"oci-layout": p.members["oci-layout"]}),
         "lacks index.json",
     ),
+    "no folders": (lambda p: p.folders.clear(), "unexpected member"),
+    "one folder": (lambda p: p.folders.pop(), "unexpected member"),
+    "a folder more": (lambda p: p.folders.append("blobs/sha512/"), "unexpected member"),
+    "a folder twice": (lambda p: p.folders.append("blobs/"), "unexpected member"),
     "a foreign member": (add("blobs/sha256/notes", b"x"), "unexpected member"),
     "a blob in a folder": (add("blobs/sha256/../../x", b"x"), "unexpected member"),
     "a blob nothing names": (
