@@ -50,7 +50,8 @@ class LockedPackage:
 class Lock:
     """All locked packages, sorted by source, name, version, purl.
 
-    ``skipped`` maps a package source's name to the reason why it had nothing to say.
+    ``skipped`` maps a package source's name to the reason why it had nothing to say, or
+    ``NAME (in part)`` to what its pins lack.
     """
 
     packages: tuple[LockedPackage, ...]

@@ -77,6 +77,10 @@ class PackageSource(abc.ABC):
         """The entry of a package database that scanners of an image look for, if any."""
         return self._wrapped(lambda: self._status_stanza(package))
 
+    def remark(self) -> str | None:
+        """What this source's pins lack on this machine and why, None when they are as usual."""
+        return self._wrapped(self._remark)
+
     @abc.abstractmethod
     def _usable(self) -> str | None: ...
 
@@ -107,13 +111,20 @@ class PackageSource(abc.ABC):
     def _status_stanza(self, package: PackageRef) -> bytes | None:
         return None
 
+    def _remark(self) -> str | None:
+        return None
+
     def _wrapped(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except ReproError:
             raise
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # whatever a damaged database makes a parser raise
             raise PinError(
-                f"the package source {self.name} cannot be read: {printable(str(error), 150)}",
+                f"the package source {self.name} cannot be read: {printable(_words(error), 150)}",
                 hint="repair its database, or report this",
             ) from error
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, (OSError, ValueError)) else repr(error)

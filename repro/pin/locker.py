@@ -17,7 +17,7 @@ def sources(root: str = "/") -> list[PackageSource]:
 
 
 def make_lock(packages: Iterable[PackageRef], known: Sequence[PackageSource]) -> Lock:
-    """The lock of these packages; sources that had nothing to say are named with the reason."""
+    """The lock of these packages; what sources could not say is named with the reason."""
     by_name = {source.name: source for source in known}
     locked = [by_name[package.source].lock(package) for package in packages]
     spoken = {package.source for package in locked}
@@ -25,6 +25,8 @@ def make_lock(packages: Iterable[PackageRef], known: Sequence[PackageSource]) ->
     for source in known:
         if source.name not in spoken:
             skipped[source.name] = source.usable() or "nothing of it was used"
+        elif (remark := source.remark()) is not None:
+            skipped[f"{source.name} (in part)"] = remark
     return Lock(
         packages=tuple(sorted(locked, key=lambda p: (p.source, p.name, p.version, p.purl))),
         skipped=skipped,

@@ -35,6 +35,7 @@ _NOT_PACKED = (
     ("translations", re.compile(r"/usr/share/locale/")),
     ("static libraries", re.compile(r".*\.a$")),
 )
+_UNPACKED = ("not-installed", "config-files", "half-installed")
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -51,10 +52,23 @@ class Apt(PackageSource):
         self._status: dict[str, dict[str, str]] | None = None
         self._hashes: dict[tuple[str, str, str], str] | None = None
         self._folders: dict[str, str] = {}
+        self._diversions: dict[str, tuple[str, str]] | None = None
 
     def _usable(self) -> str | None:
-        if not os.path.isfile(self.host("/var/lib/dpkg/status")):
+        path = self.host("/var/lib/dpkg/status")
+        if not os.path.isfile(path):
             return "no dpkg database on this system"
+        return None if os.path.getsize(path) else "the dpkg database is empty"
+
+    def _remark(self) -> str | None:
+        folder = Path(self.host("/var/lib/apt/lists"))
+        names = sorted(path.name for path in folder.glob("*_Packages*")) if folder.is_dir() else []
+        if not names:
+            return "no hash of an archive: the package lists are not on this machine"
+        packed = [name for name in names if not name.endswith("_Packages")]
+        if packed:
+            endings = ", ".join(sorted({name.rpartition(".")[2] for name in packed}))
+            return f"no hash of archives that only compressed package lists name ({endings})"
         return None
 
     def _owner(self, path: str) -> PackageRef | None:
@@ -82,7 +96,13 @@ class Apt(PackageSource):
     def _always(self) -> Iterator[PackageRef]:
         if self._usable() is not None:
             return
-        by_name = {fields["Package"]: key for key, fields in self._load_status().items()}
+        # Of a foreign architecture's copy (multiarch) the native one is meant.
+        native = self._native()
+        by_name = {
+            fields["Package"]: key
+            for key, fields in self._load_status().items()
+            if fields["Architecture"] in (native, "all")
+        }
         for name in BASE:
             if name in by_name:
                 found = self._ref(by_name[name])
@@ -123,6 +143,8 @@ class Apt(PackageSource):
     def _listed(self, package: PackageRef) -> Iterator[tuple[str, str | None]]:
         """Every file of the package by its real path, with the reason to leave it out."""
         for line in self._list_file(package.key):
+            if line[1:] in _MERGED:
+                continue
             path = self._real(line)
             try:
                 mode = os.lstat(self.host(path)).st_mode
@@ -149,8 +171,32 @@ class Apt(PackageSource):
                 text = (folder / candidate).read_text("utf-8", "surrogateescape")
             except OSError:
                 continue
-            return [line for line in text.split("\n") if line.startswith("/") and line != "/."]
+            lines = [line for line in text.split("\n") if line.startswith("/") and line != "/."]
+            return [self._diverted(line, name) for line in lines]
         return []
+
+    def _diverted(self, path: str, name: str) -> str:
+        """Where the file lies when another package took its place (dpkg-divert(1))."""
+        if self._diversions is None:
+            self._diversions = {}
+            database = Path(self.host("/var/lib/dpkg/diversions"))
+            if database.is_file():
+                lines = database.read_text("utf-8", "surrogateescape").split("\n")
+                for place, other, package in zip(
+                    lines[::3], lines[1::3], lines[2::3], strict=False
+                ):
+                    self._diversions[place] = (other, package)
+        other, package = self._diversions.get(path, (path, name))
+        return path if package == name else other
+
+    def _native(self) -> str:
+        """The architecture of dpkg itself (dpkg --print-architecture)."""
+        found = {
+            fields["Architecture"]
+            for fields in self._load_status().values()
+            if fields["Package"] in ("dpkg", "base-files")
+        }
+        return min(found, default="all")
 
     def _ref(self, key: str) -> PackageRef | None:
         fields = self._load_status().get(key)
@@ -174,8 +220,11 @@ class Apt(PackageSource):
             text = Path(self.host("/var/lib/dpkg/status")).read_text("utf-8", "surrogateescape")
             for stanza in text.split("\n\n"):
                 fields = _fields(stanza)
-                if fields.get("Status", "").endswith(" installed"):
-                    found[f"{fields['Package']}:{fields['Architecture']}"] = fields
+                state = fields.get("Status", "not-installed").rpartition(" ")[2]
+                if state not in _UNPACKED:
+                    found[_key(fields)] = fields
+            if not found:
+                raise ValueError("/var/lib/dpkg/status names no installed package")
             self._status = found
         return self._status
 
@@ -200,6 +249,14 @@ class Apt(PackageSource):
         fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         name = fields.get("ID", "debian").strip('"')
         return name, f"{name}-{fields.get('VERSION_ID', 'unknown').strip(chr(34))}"
+
+
+def _key(fields: dict[str, str]) -> str:
+    missing = [name for name in ("Package", "Architecture", "Version") if name not in fields]
+    if missing:
+        named = fields.get("Package", "a package")
+        raise ValueError(f"/var/lib/dpkg/status: {named} has no {missing[0]}")
+    return f"{fields['Package']}:{fields['Architecture']}"
 
 
 def _fields(stanza: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from repro.pin.base import PackageSource
 from repro.primitives.pycache import valid_pyc
 
 _LIBRARY = re.compile(r"^(.*)/lib/python(\d+\.\d+)(?:/|$)")
-_PROGRAM = re.compile(r"^(.*)/(?:bin/python|lib/libpython)(\d+(?:\.\d+)?)?")
+_PROGRAM = re.compile(r"^(.*)/(?:bin/python|lib/libpython)(\d+\.\d+|3)?(?:$|\.so)")
 _NOT_PACKED = ("test", "tests", "idlelib", "turtledemo", "ensurepip", "site-packages",
                "__pycache__", "idle_test")  # fmt: skip
 
@@ -34,12 +34,13 @@ class Interpreter(PackageSource):
 
     def _owner(self, path: str) -> PackageRef | None:
         match = _LIBRARY.match(path)
-        if match and "/site-packages/" not in path:
+        if match and not re.search(r"/(?:site|dist)-packages/", path):
             return self._ref(match.group(1), match.group(2))
         match = _PROGRAM.match(path)
         if match:
             for version in self._versions(match.group(1)):
-                return self._ref(match.group(1), version)
+                if path in self._programs(match.group(1), version):
+                    return self._ref(match.group(1), version)
         return None
 
     def _files(self, package: PackageRef) -> Iterator[PackageFile]:
@@ -99,7 +100,10 @@ class Interpreter(PackageSource):
         names += [f"lib/{path.name}" for path in sorted(folder.glob(f"libpython{short}*.so*"))]
         names += [f"lib/{path.name}" for path in sorted(folder.glob("libpython3.so"))]
         for name in names:
-            if os.path.lexists(self.host(f"{prefix}/{name}")):
+            path = self.host(f"{prefix}/{name}")
+            # bin/python3 may belong to another version in the same prefix.
+            leaf = os.path.basename(os.path.realpath(path))
+            if os.path.lexists(path) and (leaf == f"python{short}" or "/lib" in f"/{name}"):
                 yield f"{prefix}/{name}"
 
     def _library(self, top: str) -> Iterator[str]:

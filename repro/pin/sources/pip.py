@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
@@ -25,6 +26,7 @@ from repro.primitives.pycache import source_of, valid_pyc
 _SITE = re.compile(r"^(.*?/(?:site|dist)-packages)/")
 _PYTHON = re.compile(r"/lib(?:64)?/python(\d+\.\d+)/")
 _TESTS = re.compile(r"/(?:tests?|testing_data|baseline_images)/")
+_SITES = ("python3*/site-packages", "python3*/dist-packages")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class _Dist:
     version: str
     info: str
     members: tuple[str, ...]
+    recorded: bool
 
 
 class Pip(PackageSource):
@@ -46,6 +49,7 @@ class Pip(PackageSource):
         super().__init__(root)
         self._sites: dict[str, dict[str, _Dist]] = {}
         self._owners: dict[str, dict[str, str]] = {}
+        self._above: dict[str, tuple[str, ...]] = {}
 
     def _usable(self) -> str | None:
         return None
@@ -59,17 +63,31 @@ class Pip(PackageSource):
         return None
 
     def _files(self, package: PackageRef) -> Iterator[PackageFile]:
+        site = package.key.rpartition("|")[0]
         for path in self._present(package):
-            if not _TESTS.search(path):
+            if not _of_tests(path, site):
                 yield PackageFile(path=path, member=path)
                 if path.endswith(".py"):
                     yield from self._caches(package, path)
 
     def _left_out(self, package: PackageRef) -> Iterator[LeftOut]:
-        count = sum(1 for path in self._present(package) if _TESTS.search(path))
+        site, dist = self._dist(package)
+        count = sum(1 for path in self._present(package) if _of_tests(path, site))
         if count:
             yield LeftOut(
                 path=f"pypi:{package.name} ({count} files)", reason="tests of the package"
+            )
+        if not dist.recorded:
+            yield LeftOut(
+                path=f"pypi:{package.name}",
+                reason="it has no RECORD: only its files that the run read are packed",
+            )
+        editable = _editable(self._direct_url(dist))
+        if editable is not None:
+            yield LeftOut(
+                path=editable,
+                reason=f"pypi:{package.name} is installed editable: of this folder only what "
+                "the run read is packed",
             )
 
     def _requires(self, package: PackageRef) -> Iterator[PackageRef]:
@@ -80,14 +98,13 @@ class Pip(PackageSource):
             environment["python_version"] = match.group(1)
             environment["python_full_version"] = match.group(1) + ".0"
         for requirement in self._requirements(dist):
-            if requirement.marker is None or requirement.marker.evaluate(environment):
+            if _applies(requirement, environment):
                 key = canonicalize_name(requirement.name)
                 if key in self._sites[site]:
                     yield self._ref(site, key)
 
     def _environment(self, prefix: str) -> Iterator[PackageRef]:
-        for lib in sorted(Path(self.host(prefix), "lib").glob("python3*/site-packages")):
-            site = str(lib)[len(self.root) :]
+        for site in self._sites_below(prefix):
             self._load(site)
             for key in self._sites[site]:
                 yield self._ref(site, key)
@@ -112,17 +129,31 @@ class Pip(PackageSource):
         )
 
     def _sites_for(self, path: str) -> Iterator[str]:
-        """The site folder that holds the path, or those of the prefix whose bin it is in."""
+        """The site folder that holds the path, or those of the prefixes above it.
+
+        A distribution's programs, settings and data lie beside ``lib``: in ``bin``,
+        ``etc/jupyter``, ``share/jupyter/kernels`` of the prefix.
+        """
         match = _SITE.match(path)
         if match:
             yield match.group(1)
-            return
-        folder, _, _ = path.rpartition("/")
-        prefix, _, leaf = folder.rpartition("/")
-        if leaf in ("bin", "etc") or "/share/" in path:
-            prefix = prefix if leaf in ("bin", "etc") else path.split("/share/", 1)[0]
-            for lib in sorted(Path(self.host(prefix), "lib").glob("python3*/site-packages")):
-                yield str(lib)[len(self.root) :]
+        else:
+            yield from self._sites_above(path.rpartition("/")[0])
+
+    def _sites_above(self, folder: str) -> tuple[str, ...]:
+        if not folder:
+            return ()
+        if folder not in self._above:
+            own = tuple(self._sites_below(folder))
+            self._above[folder] = own + self._sites_above(folder.rpartition("/")[0])
+        return self._above[folder]
+
+    def _sites_below(self, prefix: str) -> Iterator[str]:
+        lib = Path(self.host(prefix), "lib")
+        if lib.is_dir():
+            for pattern in _SITES:
+                for site in sorted(lib.glob(pattern)):
+                    yield str(site)[len(self.root) :]
 
     def _load(self, site: str) -> None:
         if site in self._sites:
@@ -146,16 +177,16 @@ class Pip(PackageSource):
         members = []
         record = info / "RECORD"
         if record.is_file():
-            with record.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                for row in csv.reader(stream):
-                    if row and not row[0].endswith(".pyc"):
-                        path = row[0] if row[0].startswith("/") else f"{site}/{row[0]}"
-                        members.append(os.path.normpath(path))
+            for name in _recorded(record):
+                if not name.endswith(".pyc"):
+                    path = name if name.startswith("/") else f"{site}/{name}"
+                    members.append(os.path.normpath(path))
         return _Dist(
             name=fields["Name"][0],
             version=fields["Version"][0],
             info=str(info)[len(self.root) :],
             members=tuple(members),
+            recorded=record.is_file(),
         )
 
     def _ref(self, site: str, key: str) -> PackageRef:
@@ -194,17 +225,54 @@ class Pip(PackageSource):
 
     def _direct(self, dist: _Dist) -> tuple[str | None, str | None]:
         """URL and hash of ``direct_url.json`` (PEP 610), without credentials."""
-        try:
-            data = json.loads((Path(self.host(dist.info)) / "direct_url.json").read_bytes())
-        except (OSError, ValueError):
-            return None, None
+        data = self._direct_url(dist)
         url = data.get("url")
-        hashes = data.get("archive_info", {}).get("hashes", {})
+        hashes = _mapping(_mapping(data.get("archive_info")).get("hashes"))
         digest = f"sha256:{hashes['sha256']}" if "sha256" in hashes else None
         shown = (
             url if isinstance(url, str) and url.startswith("https://") and "@" not in url else None
         )
         return shown, digest
+
+    def _direct_url(self, dist: _Dist) -> dict[str, object]:
+        try:
+            text = (Path(self.host(dist.info)) / "direct_url.json").read_bytes()
+        except OSError:
+            return {}
+        return _mapping(json.loads(text))
+
+
+def _of_tests(path: str, site: str) -> bool:
+    """Whether a file belongs to the tests inside a package (the site's own path is no sign)."""
+    return path.startswith(site + "/") and _TESTS.search(path, len(site) + 1) is not None
+
+
+def _applies(requirement: Requirement, environment: dict[str, str]) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(environment)
+    except ValueError:  # a marker that compares what cannot be compared
+        return True
+
+
+def _recorded(record: Path) -> Iterator[str]:
+    """The paths in a RECORD. Raises ValueError that names the file when it is damaged."""
+    try:
+        with record.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            yield from (row[0] for row in csv.reader(stream) if row)
+    except csv.Error as error:
+        raise ValueError(f"{record}: {error}") from error
+
+
+def _editable(direct: dict[str, object]) -> str | None:
+    """The folder of a development install (PEP 660), None for others."""
+    url = direct.get("url")
+    if _mapping(direct.get("dir_info")).get("editable") is True and isinstance(url, str):
+        return unquote(urlsplit(url).path)
+    return None
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _metadata(path: Path) -> dict[str, list[str]]:
