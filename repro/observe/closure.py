@@ -162,16 +162,18 @@ class _Builder:
     def _take_read(self, access: Access) -> None:
         real = self._resolver.real(access.path)
         if real is None:
-            self._take_seeded(access.path)
+            if not self._take_seeded(access.path) and not access.written:
+                self._left_out.append(LeftOut(path=access.path, reason="it vanished after the run"))
+                self._warnings[f"{printable(access.path)} was read and then vanished"] = None
             return
         if os.path.isdir(real):
             return
         self._take_path(real)
 
-    def _take_seeded(self, path: str) -> None:
-        """A file that only the run's own layer holds: placed there before the run."""
+    def _take_seeded(self, path: str) -> bool:
+        """A file that only the run's own layer holds, placed there before the run; whether."""
         if not path.startswith(self._root + "/"):
-            return
+            return False
         source = os.path.join(self._observation.upper, path[len(self._root) + 1 :])
         if os.path.isfile(source) and path not in self._entries:
             status = os.stat(source)
@@ -179,6 +181,7 @@ class _Builder:
                 path=path, type=EntryType.FILE, kind=LayerKind.CODE, origin="repro",
                 source=source, size=status.st_size,
             )  # fmt: skip
+        return os.path.isfile(source)
 
     def _take_path(self, real: str) -> None:
         if real in OURS or real.startswith(("/proc/", "/sys/", "/dev/")):
