@@ -30,5 +30,5 @@ def valid_pyc(cache: str, source: str) -> bool:
         return False
     flags, mtime, size = struct.unpack("<4xIII", head)
     if flags:
-        return bool(flags & 1)
+        return flags in (1, 3)  # checked or not, by a hash; the interpreter refuses others
     return bool(mtime == int(status.st_mtime) & 0xFFFFFFFF and size == status.st_size & 0xFFFFFFFF)

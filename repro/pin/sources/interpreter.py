@@ -114,6 +114,7 @@ class Interpreter(PackageSource):
                 if name not in _NOT_PACKED and not name.startswith("config-")
             )
             shown = folder[len(self.root) :]
-            for name in sorted(files):
+            linked = [name for name in folders if os.path.islink(f"{folder}/{name}")]
+            for name in sorted((*files, *linked)):
                 if not name.endswith(".a"):
                     yield f"{shown}/{name}"

@@ -47,7 +47,8 @@ class Rlang(PackageSource):
             if folder == self.host(package.key):
                 folders[:] = [name for name in folders if name not in _NOT_PACKED]
             folders.sort()
-            for name in sorted(files):
+            linked = [name for name in folders if os.path.islink(f"{folder}/{name}")]
+            for name in sorted((*files, *linked)):
                 path = f"{folder[len(self.root) :]}/{name}"
                 yield PackageFile(path=path, member=path)
 
@@ -59,8 +60,9 @@ class Rlang(PackageSource):
     def _requires(self, package: PackageRef) -> Iterator[PackageRef]:
         fields = self._description(package.key) or {}
         text = f"{fields.get('Depends', '')},{fields.get('Imports', '')}"
+        libraries = dict.fromkeys((package.key.rpartition("/")[0], *self._libraries))
         for name in re.findall(r"([A-Za-z][A-Za-z0-9.]*)\s*(?:\([^)]*\))?\s*(?:,|$)", text):
-            for library in self._libraries:
+            for library in libraries:
                 found = self._description(f"{library}/{name}")
                 if found is not None:
                     yield self._ref(f"{library}/{name}", found)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.pin.locker import make_lock, sources
+from tests.unit.pin.fake_host import FakeHost
+
+SITE = "/home/ann/venv/lib/python3.11/site-packages"
+
+
+def test_sources_come_by_rank(tmp_path: Path) -> None:
+    assert [source.name for source in sources(str(tmp_path))] == [
+        "apt", "pip", "r", "interpreter",
+    ]  # fmt: skip
+
+
+def test_a_lock_is_sorted_whatever_the_order_asked_in(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.deb("zlib", ["/usr/lib/libz.so"])
+    host.deb("abc", ["/usr/lib/libabc.so"])
+    host.dist(SITE, "num", files=["num.py"])
+    known = sources(host.root)
+    paths = ("/usr/lib/libz.so", f"{SITE}/num.py", "/usr/lib/libabc.so")
+    found = [next(filter(None, (s.owner(path) for s in known))) for path in paths]
+    lock = make_lock(found, known)
+    assert [package.name for package in lock.packages] == ["abc", "zlib", "num"]
+    assert lock == make_lock(reversed(found), known)
+    assert lock.to_json()["schema"] == "repro.lock/1"
+
+
+def test_sources_with_nothing_to_say_give_the_reason(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.dist(SITE, "num", files=["num.py"])
+    known = sources(host.root)
+    ref = known[1].owner(f"{SITE}/num.py")
+    assert ref is not None
+    assert make_lock([ref], known).skipped == {
+        "apt": "no dpkg database on this system",
+        "r": "nothing of it was used",
+        "interpreter": "nothing of it was used",
+    }
+
+
+def test_what_pins_lack_is_said(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.deb("abc", ["/usr/lib/libabc.so"])
+    known = sources(host.root)
+    ref = known[0].owner("/usr/lib/libabc.so")
+    assert ref is not None
+    assert "no hash of an archive" in make_lock([ref], known).skipped["apt (in part)"]
