@@ -286,7 +286,7 @@ def _write(
         _archive(request, path, [version], blobs, readme, observer)
         return
     with Archive.open(path) as old:
-        kept = [kept_version(old, each.tag) for each in old.versions if each.tag != request.tag]
+        kept = [each.as_version() for each in old.versions if each.tag != request.tag]
         every = Blobs(others=[blobs, old])
         _archive(request, path, [*kept, version], every, readme, observer)
 
@@ -307,20 +307,6 @@ def _archive(
         readme=readme,
         clamp=request.clamp,
         observer=observer,
-    )
-
-
-def kept_version(archive: Archive, tag: str) -> Version:
-    """A version of an open archive as it is written again, its blobs taken over as they are."""
-    found = archive.version(tag)
-    return Version(
-        tag=found.tag,
-        config=archive.read_blob(found.manifest.config),
-        layers=found.layers,
-        artifacts=tuple(
-            Artifact(artifact_type=each.descriptor.artifact_type or "", blobs=each.manifest.layers)
-            for each in found.artifacts
-        ),
     )
 
 

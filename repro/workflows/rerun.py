@@ -18,7 +18,7 @@ from repro.model.project import Step
 from repro.model.recording import Claims
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import open_inside, walk
-from repro.primitives.texts import printable
+from repro.primitives.texts import human_time, printable
 from repro.project.detect import is_cache
 from repro.project.globs import matches_any
 
@@ -172,6 +172,15 @@ def step_text(step: Step) -> str:
         return f"notebook {printable(step.notebook)}"
     words = step.argv[3:] if step.argv[:3] == ("sh", "-e", "-c") else step.argv
     return printable(" ".join(words), 100)
+
+
+def how_it_ended(step: StepSeen) -> str:
+    """The end of a step that failed, for people."""
+    if step.timed_out:
+        return f"ran longer than its time limit ({human_time(step.cost.wall)})"
+    if step.exit > 128:
+        return f"was ended by signal {step.exit - 128}"
+    return f"exited with status {step.exit}"
 
 
 def _is_whiteout(status: os.stat_result) -> bool:

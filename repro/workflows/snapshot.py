@@ -23,7 +23,7 @@ from repro.observe.recorder import RecordRequest, record
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
-from repro.primitives.texts import human_size, human_time, printable
+from repro.primitives.texts import human_size, printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings, is_cache, survey
 from repro.project.environment import RunEnvironment, build
@@ -38,7 +38,7 @@ from repro.workflows.outputs import (
 )
 from repro.workflows.packing import Packed, PackRequest, check_name, pack
 from repro.workflows.places import cache_root, remove_tree, scratch
-from repro.workflows.rerun import step_text
+from repro.workflows.rerun import how_it_ended, step_text
 
 DEFAULT_TAG = "latest"
 """The tag of a version when none was named."""
@@ -306,16 +306,15 @@ def _record(
 
 def _run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
     last = observation.steps[-1]
-    if last.timed_out:
-        how = f"ran longer than its time limit ({human_time(last.cost.wall)})"
-    elif last.exit > 128:
-        how = f"was ended by signal {last.exit - 128}"
-    else:
-        how = f"exited with status {last.exit}"
     hint = "make it run by itself first; nothing was written"
     if hidden:
         hint += f" (hidden before the run: {', '.join(printable(p, 40) for p in hidden[:3])})"
-    return RunFailed(f"{last.name!r} {how}", hint=hint, details=last.tail, slug="run-failed")
+    return RunFailed(
+        f"{printable(last.name, 60)!r} {how_it_ended(last)}",
+        hint=hint,
+        details=last.tail,
+        slug="run-failed",
+    )
 
 
 def _peak(observation: Observation) -> str:

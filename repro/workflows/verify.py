@@ -15,12 +15,12 @@ from repro.model.recording import Claims, Recording
 from repro.model.verdict import Outcome, Verdict
 from repro.observe.host import host_facts
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.texts import human_size, human_time, printable
+from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
 from repro.workflows.places import cache_root, scratch
-from repro.workflows.rerun import Rerun, rerun, step_text
+from repro.workflows.rerun import Rerun, how_it_ended, rerun, step_text
 from repro.workflows.sealing import oci_architecture
 
 
@@ -163,14 +163,8 @@ def check_architecture(version: VersionInfo, machine: str) -> None:
 def rerun_failed(outcome: Rerun) -> RerunFailed:
     """The error of a rerun whose last step failed."""
     last = outcome.steps[-1]
-    if last.timed_out:
-        how = f"ran longer than its time limit ({human_time(last.cost.wall)})"
-    elif last.exit > 128:
-        how = f"was ended by signal {last.exit - 128}"
-    else:
-        how = f"exited with status {last.exit}"
     return RerunFailed(
-        f"the sealed rerun failed: step {printable(last.name, 60)!r} {how}",
+        f"the sealed rerun failed: step {printable(last.name, 60)!r} {how_it_ended(last)}",
         details=last.tail,
         slug="timeout" if last.timed_out else "rerun-failed",
     )
