@@ -6,12 +6,18 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from repro.model.observation import Change, Observation
-from repro.observe.overlay import Stamp, stamp
+from repro.observe.inplace import copy_file, put_back
+from repro.observe.overlay import Stamp, is_below, stamp
 from repro.primitives.files import walk
+
+SCRATCH = "repro-record-"
+"""How the folder that holds ``upper`` and the rest of one recording begins."""
+
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 def overlay_changes(
@@ -23,44 +29,73 @@ def overlay_changes(
 ) -> list[tuple[str, Change]]:
     """Changes that an upper folder holds against the untouched project, sorted by path.
 
-    None are: a hidden path that was not written again, a seeded file that is as it was, and
-    one of ``copied`` whose stamp is the same.
+    Files and links only. A hidden path (or one below a hidden folder) that was not written
+    again, a seeded file that is as it was, and one of ``copied`` (put there before the run)
+    whose stamp is the same are none.
     """
-    found: list[tuple[str, Change]] = []
+    found: dict[str, Change] = {}
     for path, status in walk(upper):
-        before = None if path in hidden else _status(os.path.join(root, path))
+        before = None if is_below(path, hidden) else _status(os.path.join(root, path))
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-            if path not in hidden:
-                found.append((path, Change.DELETED))
+            found.update(_gone(root, upper, path, hidden))
+        elif stat.S_ISDIR(status.st_mode):
+            # A folder in a file's place, or one that was removed and made again.
+            if (before is not None and not stat.S_ISDIR(before.st_mode)) or _opaque(upper, path):
+                found.update(_gone(root, upper, path, hidden))
+        elif _is_kept(status):
+            if path in seed and _same(os.path.join(upper, path), seed[path]):
+                continue
+            if copied.get(path) == stamp(status):
+                continue
+            if before is not None and stat.S_ISDIR(before.st_mode):
+                found.update(_gone(root, upper, path, hidden))
+                before = None
+            found[path] = Change.CREATED if before is None else Change.CHANGED
+    return sorted(found.items(), key=lambda pair: os.fsencode(pair[0]))
+
+
+def _gone(
+    root: str, upper: str, path: str, hidden: Collection[str]
+) -> Iterator[tuple[str, Change]]:
+    """The project's files at or below ``path`` that the upper folder does not hold."""
+    place = os.path.join(root, path)
+    status = _status(place)
+    if status is None or is_below(path, hidden):
+        return
+    below = ((f"{path}/{each}", s) for each, s in walk(place)) if _is_folder(status) else ()
+    for each, found in ((path, status), *below):
+        if not _is_kept(found) or is_below(each, hidden):
             continue
-        if stat.S_ISDIR(status.st_mode):
-            continue
-        if copied.get(path) == stamp(status):
-            continue
-        if path in seed and _same(os.path.join(upper, path), seed[path]):
-            continue
-        found.append((path, Change.CREATED if before is None else Change.CHANGED))
-    return sorted(found, key=lambda pair: os.fsencode(pair[0]))
+        above = _status(os.path.join(upper, each))
+        if above is None or not _is_kept(above):
+            yield each, Change.DELETED
+
+
+def _opaque(upper: str, path: str) -> bool:
+    for name in _OPAQUE:
+        with contextlib.suppress(OSError):
+            if os.getxattr(os.path.join(upper, path), name, follow_symlinks=False) == b"y":
+                return True
+    return False
 
 
 def write_back(observation: Observation, root: str) -> None:
     """Bring what the run wrote to the author's folder, deletions included.
 
-    After an in-place capture this must be called before ``restore``'s effect is wanted
-    away: it copies from the upper folder all the same.
+    The folder must be in its state before the run: as an overlay leaves it, or after
+    ``restore``. Raises OSError.
     """
+    deleted = [path for path, change in observation.changes if change is Change.DELETED]
+    for path in deleted:
+        _remove(os.path.join(root, path))
+    for path in deleted:
+        _remove_empty_parents(root, observation.upper, path)
     for path, change in observation.changes:
-        target = os.path.join(root, path)
-        if change is Change.DELETED:
+        source, target = os.path.join(observation.upper, path), os.path.join(root, path)
+        if change is not Change.DELETED and os.path.lexists(source):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
             _remove(target)
-            continue
-        source = os.path.join(observation.upper, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        _remove(target)
-        if os.path.islink(source):
-            os.symlink(os.readlink(source), target)
-        elif os.path.isfile(source):
-            shutil.copy2(source, target)
+            copy_file(source, target)
 
 
 def restore(observation: Observation, root: str) -> None:
@@ -70,38 +105,12 @@ def restore(observation: Observation, root: str) -> None:
     put_back(root, observation.before, [path for path, _ in observation.changes])
 
 
-def put_back(root: str, before: str, changed: Collection[str]) -> None:
-    """Remove what a run made in place and return the first states kept in ``before``."""
-    for path in sorted(changed, key=len, reverse=True):
-        _remove(os.path.join(root, path))
-    for path, status in walk(before):
-        source, target = os.path.join(before, path), os.path.join(root, path)
-        if stat.S_ISDIR(status.st_mode):
-            os.makedirs(target, exist_ok=True)
-        else:
-            _remove(target)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    _remove_new_folders(root, before)
-
-
-def folders_file(before: str) -> str:
-    """Where the folders that were there before an in-place run are listed."""
-    return before + ".folders"
-
-
-def _remove_new_folders(root: str, before: str) -> None:
-    with open(folders_file(before), "rb") as stream:
-        known = {os.fsdecode(path) for path in stream.read().split(b"\0")}
-    folders = [path for path, status in walk(root) if stat.S_ISDIR(status.st_mode)]
-    for path in sorted(folders, key=len, reverse=True):
-        if path not in known:
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.join(root, path))
-
-
 def discard(observation: Observation) -> None:
     """Remove the scratch trees of an observation (overlay leaves folders of mode 000)."""
+    own = Path(observation.upper).parent
+    if own.name.startswith(SCRATCH):
+        remove_locked(own)
+        return
     for folder in (observation.upper, observation.before):
         if folder is not None:
             remove_locked(Path(folder))
@@ -109,16 +118,40 @@ def discard(observation: Observation) -> None:
 
 def remove_locked(folder: Path) -> None:
     """Remove a tree in which folders may lack permissions."""
-    for path, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            os.chmod(path, 0o700)
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for path, folders, _ in os.walk(folder):
+        # Before os.walk goes down into them.
+        for name in folders:
+            place = os.path.join(path, name)
+            if not os.path.islink(place):
+                with contextlib.suppress(OSError):
+                    os.chmod(place, 0o700)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_empty_parents(root: str, upper: str, path: str) -> None:
+    """Folders that the run removed together with their last file."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if os.path.isdir(os.path.join(upper, path)):
+            return
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(root, path))
 
 
 def _same(path: str, content: bytes) -> bool:
     with contextlib.suppress(OSError):
         return Path(path).read_bytes() == content
     return False
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode)
+
+
+def _is_kept(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -9,13 +9,43 @@ import time
 
 
 def children_of(pid: int) -> set[int]:
-    """The direct children of a process."""
+    """The direct children of a process, ended ones that nobody waited for included."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as stream:
-                found.update(map(int, stream.read().split()))
+            try:
+                with open(f"/proc/{pid}/task/{task}/children") as stream:
+                    found.update(map(int, stream.read().split()))
+            except FileNotFoundError:
+                if os.path.exists(f"/proc/{pid}/task/{task}"):
+                    # A kernel without CONFIG_PROC_CHILDREN.
+                    return _children_by_parent(pid)
+            except OSError:
+                continue
     return found
+
+
+def _children_by_parent(pid: int) -> set[int]:
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and _stat_fields(int(name))[1:2] == [str(pid).encode()]:
+            found.add(int(name))
+    return found
+
+
+def _stat_fields(pid: int) -> list[bytes]:
+    """Fields of /proc/PID/stat from the state on (proc(5)); empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as stream:
+            data = stream.read(1024)
+        return data[data.rindex(b")") + 2 :].split()
+    except (OSError, ValueError):
+        return []
+
+
+def running(pids: set[int]) -> set[int]:
+    """Those that have not ended yet (ended ones stay until they are waited for)."""
+    return {pid for pid in pids if _stat_fields(pid)[:1] not in ([], [b"Z"], [b"X"])}
 
 
 def descendants(roots: set[int]) -> set[int]:

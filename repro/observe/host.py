@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from repro.observe import kernel, overlay, strace
-from repro.observe.tables import SECCOMP_CALL
+from repro.observe import overlay, strace
+from repro.observe.probe import reason_against_notify
 
 _NUMERICS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE",
@@ -50,31 +50,10 @@ def tracer_support() -> dict[str, str]:
         os.mkdir(project)
         os.mkdir(scratch)
         return {
-            "notify": notify_support() or "",
+            "notify": reason_against_notify() or "",
             "strace": strace.support(os.environ) or "",
             "overlay": overlay.reason_against(project, scratch) or "",
         }
-
-
-def notify_support() -> str | None:
-    """None when seccomp user notification works, else why not; tried in a forked child."""
-    if platform.machine() not in SECCOMP_CALL:
-        return f"no table of system calls for {platform.machine()}"
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        said = b""
-        try:
-            os.close(kernel.install_listener())
-        except BaseException as error:
-            said = str(error).encode("utf-8", "replace")[:500] or b"failed"
-        os.write(write, said)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as stream:
-        said = stream.read()
-    os.waitpid(pid, 0)
-    return said.decode("utf-8", "replace") or None
 
 
 def _distribution(root: Path) -> str:

@@ -24,6 +24,7 @@ from repro.observe.notifier import BeforeWrite, Notifier
 from repro.primitives.process import subreaper
 
 _GRACE = 2.0
+_LONGEST_WAIT = 2**31 - 1  # milliseconds, poll(2)
 _TAIL = 20
 
 
@@ -55,6 +56,16 @@ class _Watch:
     timed_out: bool = False
     leftover: list[str] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
+    bell: tuple[int, int] = field(default_factory=os.pipe)
+
+    def ring(self) -> None:
+        """Say that nobody of the run is left."""
+        self.done.set()
+        os.write(self.bell[1], b".")
+
+    def close(self) -> None:
+        for fd in self.bell:
+            os.close(fd)
 
 
 def launch(what: Launch, ledger: Ledger) -> StepSeen:
@@ -72,16 +83,16 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
         watcher = threading.Thread(target=_watch, args=(child.pid, what.timeout, before, watch))
         watcher.start()
         try:
-            lost = _supervise(child, what, ledger)
+            _supervise(child, what, ledger, watch.bell[0])
             watch.done.wait()
             status, usage = _reap(child.pid)
         finally:
             children.end_all(before)
             watcher.join()
-            child.close()
+            watch.close()
             output.join()
-    if lost:
-        ledger.remarks[f"{lost} calls of {what.name!r} could not be read"] = None
+            child.close()
+    output.check()
     for name in watch.leftover:
         ledger.remarks[f"{name} outlived {what.name!r} and was ended after {_GRACE:g} s"] = None
     return StepSeen(
@@ -98,14 +109,17 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
     )
 
 
-def _supervise(child: _Child, what: Launch, ledger: Ledger) -> int:
+def _supervise(child: _Child, what: Launch, ledger: Ledger, bell: int) -> None:
     if child.listener is None:
         child.go()
-        return 0
+        return
     notifier = Notifier(child.listener, platform.machine(), ledger, what.before_write)
     child.go()
-    notifier.run()
-    return notifier.lost
+    notifier.run(bell)
+    for name, count in notifier.lost.items():
+        ledger.remarks[
+            f"{count} calls of {name} could not be read (a program that hides its memory?)"
+        ] = None
 
 
 class _Child:
@@ -181,11 +195,13 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
     """In the child: own session, overlay, listener, then the program. Never returns."""
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE,
+                       signal.SIGXFSZ):  # fmt: skip
             signal.signal(number, signal.SIG_DFL)
         os.dup2(stdin, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        _close_others({talk.fileno(), errors})
         if what.overlay is not None:
             overlay.enter(*what.overlay)
         kernel.die_with_parent()
@@ -208,26 +224,34 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
     os._exit(127)
 
 
+def _close_others(keep: set[int]) -> None:
+    """No descriptor that the caller's shell left open: the sealed rerun has none either."""
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number > 2 and number not in keep:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
 def _watch(pid: int, timeout: float | None, before: set[int], watch: _Watch) -> None:
     """End the run at its time limit, and what outlives its first program."""
     try:
         fd = os.pidfd_open(pid)
     except OSError:
-        watch.done.set()
+        watch.ring()
         return
     try:
         poller = select.poll()
         poller.register(fd, select.POLLIN)
-        if not poller.poll(None if timeout is None else int(timeout * 1000)):
+        if not poller.poll(None if timeout is None else min(int(timeout * 1000), _LONGEST_WAIT)):
             watch.timed_out = True
             for victim in children.descendants({pid}):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(victim, signal.SIGKILL)
             poller.poll()
         deadline = time.monotonic() + (0 if watch.timed_out else _GRACE)
-        while (left := children.strays(before) - {pid}) and time.monotonic() < deadline:
+        while (left := _left(before, pid)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        left = children.strays(before) - {pid}
         if left and not watch.timed_out:
             watch.leftover += sorted(
                 {children.name_of(each) for each in children.descendants(left)}
@@ -237,7 +261,12 @@ def _watch(pid: int, timeout: float | None, before: set[int], watch: _Watch) -> 
                 os.kill(victim, signal.SIGKILL)
     finally:
         os.close(fd)
-        watch.done.set()
+        watch.ring()
+
+
+def _left(before: set[int], pid: int) -> set[int]:
+    """What still runs; looked at twice, since the kernel's list may skip one as others end."""
+    return children.running((children.strays(before) | children.strays(before)) - {pid})
 
 
 def _reap(pid: int) -> tuple[int, os.struct_rusage]:  # type: ignore[name-defined]
@@ -254,11 +283,17 @@ class _Output:
         self._take = take
         self._lines: deque[bytes] = deque(maxlen=_TAIL)
         self._rest = b""
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def join(self) -> None:
         self._thread.join(5)
+
+    def check(self) -> None:
+        """Raise what the taker raised: the program itself was read to its end all the same."""
+        if self._failure is not None:
+            raise self._failure
 
     def tail(self) -> tuple[str, ...]:
         lines = [*self._lines, *([self._rest] if self._rest else [])]
@@ -267,11 +302,23 @@ class _Output:
     def _read(self) -> None:
         with os.fdopen(self._fd, "rb", buffering=0) as stream:
             while data := stream.read(65536):
-                if self._take is not None:
-                    self._take(data)
+                if self._take is not None and self._failure is None:
+                    try:
+                        self._take(data)
+                    except BaseException as failure:
+                        self._failure = failure
                 parts = (self._rest + data).split(b"\n")
                 self._rest = parts.pop()[-8192:]
                 self._lines.extend(part[-2000:] for part in parts)
+
+
+def program_places(word: str, cwd: str, environment: Mapping[str, str]) -> list[str]:
+    """The absolute paths at which a command is looked for, in order (execvp(3))."""
+    if "/" in word:
+        folders = [""]
+    else:
+        folders = environment.get("PATH", "/usr/bin:/bin").split(":")
+    return [os.path.normpath(os.path.join(cwd, folder, word)) for folder in folders]
 
 
 def find_program(
@@ -282,13 +329,8 @@ def find_program(
     A program that an earlier step made lies in ``upper``. Raises ProjectError (slug
     ``command``) when there is none, or it cannot be executed.
     """
-    if "/" in word:
-        folders = [""]
-    else:
-        folders = environment.get("PATH", "/usr/bin:/bin").split(":")
     found = None
-    for folder in folders:
-        path = os.path.normpath(os.path.join(cwd, folder, word))
+    for path in program_places(word, cwd, environment):
         places = [path]
         if upper is not None and path.startswith(root + "/"):
             places.insert(0, os.path.join(upper, path[len(root) + 1 :]))

@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from repro.model.observation import Access, Connection, ProcessSeen
+from repro.primitives.texts import printable
 
 O_WRITE = os.O_WRONLY | os.O_RDWR
 _SKIPPED = ("/proc/", "/sys/", "/dev/")
 _GPU = ("/dev/nvidia", "/dev/dri/", "/dev/kfd")
-_MAX_ARGUMENTS = 64
+MAX_ARGUMENTS = 64
+"""So many arguments of a program are kept; a last word "..." stands for the others."""
+
 _SCRIPT_DEPTH = 4
 
 
@@ -27,30 +30,53 @@ class _Line:
     written: bool = False
     executed: bool = False
     listed: bool = False
+    fresh: bool = False  # made by the run: it was not there before
     reader: int | None = None
     writer: int | None = None
 
 
 @dataclass
 class Ledger:
-    """Collects accesses. ``hidden`` are absolute paths that count as not there before,
-    ``seeded`` such that only the run can see.
+    """Collects accesses. ``hidden`` are absolute paths (folders with all below them) that
+    count as not there before, ``seeded`` such that only the run can see.
 
-    ``locate`` gives a readable host path for what a process calls ``path`` (the plain path,
-    unless the program lives in another root).
+    ``seen_before`` gives the place where a path's state before the run can be looked at.
+    ``user`` is the effective user id of the run.
     """
 
     hidden: frozenset[str] = frozenset()
     seeded: frozenset[str] = frozenset()
+    seen_before: Callable[[str], str] = str
+    user: int = 0
     lines: dict[str, _Line] = field(default_factory=dict)
     programs: list[ProcessSeen] = field(default_factory=list)
     connections: dict[tuple[int | None, str, str, int | None], None] = field(default_factory=dict)
     remarks: dict[str, None] = field(default_factory=dict)
-    _interpreters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _interpreters: dict[tuple[str, int, int], tuple[str, ...]] = field(default_factory=dict)
+    _hidden_names: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._hidden_names = frozenset(path.rpartition("/")[2] for path in self.hidden)
 
     def existed(self, path: str) -> bool:
-        """Whether the path is there now, from outside: for the project, before the run."""
-        return path in self.seeded or (path not in self.hidden and os.path.lexists(path))
+        """Whether the path was there, from outside: for the project, before the run."""
+        if path in self.seeded:
+            return True
+        return not self._is_hidden(path) and os.path.lexists(self.seen_before(path))
+
+    def _is_hidden(self, path: str) -> bool:
+        if not self.hidden:
+            return False
+        if not self._hidden_names.isdisjoint(path.split("/")):
+            # Its own name or a folder's: compare real places, since a path can be spelled
+            # in many ways.
+            real = os.path.realpath(path)
+            for place in (path, real):
+                while len(place) > 1:
+                    if place in self.hidden:
+                        return True
+                    place = place.rpartition("/")[0]
+        return False
 
     def opened(
         self, path: str, flags: int, process: int | None, existed: Callable[[], bool]
@@ -68,24 +94,31 @@ class Ledger:
     def _opened_for_writing(
         self, path: str, flags: int, process: int | None, existed: bool
     ) -> None:
-        if not existed and not flags & os.O_CREAT and path not in self.lines:
+        line = self.lines.get(path)
+        if not existed and not flags & os.O_CREAT and line is None:
             return
-        keeps = not flags & os.O_TRUNC
-        if existed and keeps and not flags & os.O_EXCL:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            return  # a nameless file in a folder; it gets its name by a link
+        if existed and flags & os.O_CREAT and flags & os.O_EXCL:
+            if line is None or not line.written:
+                return  # it fails: the file is there
+        elif existed and not flags & os.O_TRUNC:
             # Opened without truncation: what was in it before shows through.
             self.read(path, process)
         if flags & O_WRITE or not existed:
             self.wrote(path, process)
+            if line is None:
+                self._line(path).fresh = not existed
 
     def _opened_for_reading(self, path: str, process: int | None) -> None:
         line = self.lines.get(path)
-        if path in self.seeded or (line is not None and (line.written or line.read)):
+        if path in self.seeded or (line is not None and line.read):
             self.read(path, process)
             return
-        if path in self.hidden:
+        if self._is_hidden(path) or (line is not None and line.fresh):
             return
         try:
-            status = os.stat(path)
+            status = os.stat(self.seen_before(path))
         except OSError:
             return
         if stat.S_ISDIR(status.st_mode):
@@ -95,6 +128,8 @@ class Ledger:
 
     def read(self, path: str, process: int | None) -> None:
         """Its content was needed."""
+        if path.startswith(_SKIPPED):
+            return
         line = self._line(path)
         if not line.written:
             line.read_first = True
@@ -111,31 +146,57 @@ class Ledger:
         if line.writer is None:
             line.writer = process
 
-    def moved(self, old: str, new: str, process: int | None, existed: bool) -> None:
-        """A rename or hard link: the old file's content becomes the new one's."""
-        if existed:
-            self.read(old, process)
+    def moved(
+        self,
+        old: str,
+        new: str,
+        process: int | None,
+        existed: bool,
+        below: Collection[str] = (),
+    ) -> None:
+        """A rename: the old file's content, of a folder all ``below`` it, becomes the new one's."""
+        for path in (old, *below) if existed else ():
+            self.read(path, process)
         self.wrote(old, process)
         self.wrote(new, process)
 
-    def executed(
-        self, path: str, argv: tuple[str, ...], cwd: str, pid: int, parent: int | None,
-        locate: Callable[[str], str],
-    ) -> int | None:  # fmt: skip
-        """A program was started; its number, or None when there is no such file."""
+    def startable(self, path: str, locate: Callable[[str], str]) -> tuple[str, ...] | None:
+        """What the kernel opens to start ``path``: itself, its interpreters, its ELF loader.
+
+        None when there is no such program. ``locate`` gives the host path under which the
+        starting process's file can be read.
+        """
         found = locate(path)
-        if not os.path.isfile(found) or not os.stat(found).st_mode & 0o111:
+        try:
+            status = os.stat(found)
+        except OSError:
             return None
+        if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o111:
+            return None
+        if status.st_mode & stat.S_ISUID and status.st_uid != self.user:
+            self.remarks[
+                f"{printable(path)} is a set-uid program: it ran without its owner's rights"
+            ] = None
+        key = (path, status.st_ino, status.st_mtime_ns)
+        if key not in self._interpreters:
+            self._interpreters[key] = tuple(interpreters(path, locate))
+        return (path, *self._interpreters[key])
+
+    def executed(
+        self, needed: tuple[str, ...], argv: tuple[str, ...], cwd: str, pid: int,
+        parent: int | None,
+    ) -> int:  # fmt: skip
+        """A program was started; ``needed`` is ``startable``'s answer. Returns its number."""
         number = len(self.programs)
+        if len(argv) > MAX_ARGUMENTS:
+            argv = (*argv[:MAX_ARGUMENTS], "...")
         self.programs.append(
-            ProcessSeen(
-                number=number, pid=pid, parent=parent, exe=path,
-                argv=argv[:_MAX_ARGUMENTS], cwd=cwd,
-            )
-        )  # fmt: skip
-        for each in (path, *self._needed_by(path, locate)):
-            self.read(each, number)
-            self._line(each).executed = True
+            ProcessSeen(number=number, pid=pid, parent=parent, exe=needed[0], argv=argv, cwd=cwd)
+        )
+        for each in needed:
+            if self.existed(each) or each in self.lines:
+                self.read(each, number)
+                self._line(each).executed = True
         return number
 
     def connected(self, process: int | None, family: str, address: str, port: int | None) -> None:
@@ -165,12 +226,6 @@ class Ledger:
         if line is None:
             line = self.lines[path] = _Line()
         return line
-
-    def _needed_by(self, path: str, locate: Callable[[str], str]) -> tuple[str, ...]:
-        """What the kernel itself opens to start a program: interpreters and ELF loaders."""
-        if path not in self._interpreters:
-            self._interpreters[path] = tuple(interpreters(path, locate))
-        return self._interpreters[path]
 
 
 def interpreters(path: str, locate: Callable[[str], str]) -> Iterator[str]:

@@ -15,27 +15,27 @@ import struct
 from collections.abc import Callable
 
 from repro.observe.kernel import Peek
-from repro.observe.ledger import O_WRITE, Ledger
+from repro.observe.ledger import MAX_ARGUMENTS, O_WRITE, Ledger
 from repro.observe.tables import ARCHITECTURES, SIGNATURES, Signature
 
-_RECV, _SEND, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
-_CONTINUE = 1
+RECV, SEND, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
+CONTINUE = 1
 _AT_FDCWD = -100
-_NOTICE = struct.Struct("<QIIiIQ6Q")
-_ANSWER = struct.Struct("<QqiI")
-_MAX_ARGV = 20_000
+NOTICE = struct.Struct("<QIIiIQ6Q")
+ANSWER = struct.Struct("<QqiI")
 _OPENS = ("open", "openat", "openat2", "creat")
 _CREAT_FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 _FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 16: "netlink"}
 
-BeforeWrite = Callable[[str], None]
+BeforeWrite = Callable[[str, bool], None]
 
 
 class Notifier:
     """Supervises one listener until its last program has ended.
 
     ``before_write`` is called with an absolute path before a call that may change it goes
-    on; it may copy the file.
+    on, and whether a whole folder may move with it; it may copy the file. ``lost`` counts
+    the calls that could not be read, per program.
     """
 
     def __init__(
@@ -52,13 +52,17 @@ class Notifier:
         }
         self._numbers: dict[int, int] = {}
         self._leaders: dict[int, int] = {}
-        self._seen: set[tuple[bytes, int]] = set()
+        self._seen: set[bytes] = set()
         self._later: list[Callable[[], None]] = []
         self.events = 0
-        self.lost = 0
+        self.lost: dict[str, int] = {}
 
-    def run(self) -> None:
-        """Answer until nobody is left who could ask."""
+    def run(self, bell: int) -> None:
+        """Answer until nobody is left who could ask, or something is to be read at ``bell``.
+
+        Before Linux 6.11 a listener does not tell that the last program has ended as long
+        as nobody waited for it, and a pending receive never returns: hence poll and bell.
+        """
         try:
             # Linux 6.6: wake the program on the processor that answered.
             fcntl.ioctl(self._listener, _SET_FLAGS, 1)
@@ -67,24 +71,33 @@ class Notifier:
         notice, answer = bytearray(80), bytearray(24)
         empty = bytes(80)
         ioctl, listener = fcntl.ioctl, self._listener
+        poller = select.poll()
+        poller.register(listener, select.POLLIN)
+        poller.register(bell, select.POLLIN)
+        poll = poller.poll
         while True:
+            ready = poll()
+            if (listener, select.POLLIN) not in ready:
+                if any(fd == bell or event & select.POLLHUP for fd, event in ready):
+                    return
+                continue
             notice[:] = empty
             try:
-                ioctl(listener, _RECV, notice, True)
+                ioctl(listener, RECV, notice, True)
             except OSError as error:
-                if error.errno in (errno.EINTR, errno.ENOENT) and not self._hung_up():
-                    continue
-                return
-            ident, tid, _, number, arch, _, *arguments = _NOTICE.unpack_from(notice)
+                if error.errno in (errno.EINTR, errno.ENOENT):
+                    continue  # the caller was killed before its call was received
+                raise
+            ident, tid, _, number, arch, _, *arguments = NOTICE.unpack_from(notice)
             self.events += 1
             self._later.clear()
             try:
                 self._take(tid, number, arch, arguments)
             except (OSError, ValueError, struct.error):
-                self.lost += 1
-            _ANSWER.pack_into(answer, 0, ident, 0, 0, _CONTINUE)
+                self._lose(tid)
+            ANSWER.pack_into(answer, 0, ident, 0, 0, CONTINUE)
             try:
-                ioctl(listener, _SEND, answer, False)
+                ioctl(listener, SEND, answer, False)
             except OSError as error:
                 if error.errno != errno.ENOENT:
                     raise
@@ -92,10 +105,10 @@ class Notifier:
             for note in self._later:
                 note()
 
-    def _hung_up(self) -> bool:
-        poller = select.poll()
-        poller.register(self._listener, 0)
-        return any(event & select.POLLHUP for _, event in poller.poll(0))
+    def _lose(self, tid: int) -> None:
+        number = self._process(tid)
+        name = "a program" if number is None else self._ledger.programs[number].exe
+        self.lost[name] = self.lost.get(name, 0) + 1
 
     def _take(self, tid: int, number: int, arch: int, arguments: list[int]) -> None:
         """Read what the call names now; what to note of it goes to ``_later``."""
@@ -105,21 +118,20 @@ class Notifier:
             return
         raw = self._peek.text_at(tid, arguments[signature.path])
         if raw is None:
-            self.lost += 1
+            self._lose(tid)
             return
         base = arguments[signature.base] if signature.base is not None else _AT_FDCWD
         if name in _OPENS:
             flags = self._flags(name, tid, signature, arguments)
             if raw[:1] == b"/" and not flags & (O_WRITE | os.O_CREAT | os.O_TRUNC):
-                key = (raw, 0)
-                if key in self._seen:
+                if raw in self._seen:
                     return
-                self._seen.add(key)
+                self._seen.add(raw)
             self._open(tid, self._absolute(tid, raw, base), flags)
         elif name in ("execve", "execveat"):
             wide = bool(arch & 0x80000000)
             at = 1 if name == "execve" else 2
-            argv = self._peek.texts_at(tid, arguments[at], 8 if wide else 4, _MAX_ARGV)
+            argv = self._peek.texts_at(tid, arguments[at], 8 if wide else 4, MAX_ARGUMENTS + 1)
             self._exec(tid, self._absolute(tid, raw, base), argv)
         else:
             self._change(name, tid, raw, base, signature, arguments)
@@ -139,26 +151,33 @@ class Notifier:
         ledger = self._ledger
         if flags & (O_WRITE | os.O_CREAT | os.O_TRUNC):
             existed = ledger.existed(path)
-            if self._before_write is not None:
-                self._before_write(path)
+            if self._before_write is not None and flags & os.O_TMPFILE != os.O_TMPFILE:
+                self._before_write(path, False)
             self._later.append(lambda: ledger.opened(path, flags, process, lambda: existed))
         else:
             self._later.append(lambda: ledger.opened(path, flags, process, lambda: True))
 
     def _exec(self, tid: int, path: str, argv: list[bytes]) -> None:
+        # Looked at before the call goes on: a short program may be gone right after it.
+        self._leaders.pop(tid, None)
         pid = self._leader(tid)
         parent = self._process(tid)
-        cwd = _link(f"/proc/{tid}/cwd")
-        words = tuple(os.fsdecode(word) for word in argv[:64])
+        if path.startswith("/proc/"):
+            path = _through_proc(path, tid)
 
         def locate(found: str) -> str:
-            return found if os.path.lexists(found) else f"/proc/{tid}/root{found}"
+            inside = f"/proc/{tid}/root{found}"
+            return inside if os.path.lexists(inside) else found
+
+        needed = self._ledger.startable(path, locate)
+        if needed is None:
+            return
+        cwd = _link(f"/proc/{tid}/cwd")
+        words = tuple(os.fsdecode(word) for word in argv)
+        self._check_root(tid)
 
         def note() -> None:
-            number = self._ledger.executed(path, words, cwd, pid, parent, locate)
-            if number is not None:
-                self._numbers[pid] = number
-                self._check_root(tid)
+            self._numbers[pid] = self._ledger.executed(needed, words, cwd, pid, parent)
 
         self._later.append(note)
 
@@ -176,12 +195,13 @@ class Notifier:
                 arguments[signature.second_base] if signature.second_base is not None else _AT_FDCWD
             )
             other = self._absolute(tid, other_raw, other_base)
-            self._keep(path, other)
+            self._keep(path, other, tree=name.startswith("rename"))
             if name.startswith("link"):
                 self._later.append(lambda: ledger.read(path, process) if existed else None)
                 self._later.append(lambda: ledger.wrote(other, process))
             else:
-                self._later.append(lambda: ledger.moved(path, other, process, existed))
+                below = _files_below(path) if existed else []
+                self._later.append(lambda: ledger.moved(path, other, process, existed, below))
             return
         self._keep(path)
         if name == "truncate" and existed:
@@ -190,10 +210,10 @@ class Notifier:
             return
         self._later.append(lambda: ledger.wrote(path, process))
 
-    def _keep(self, *paths: str) -> None:
+    def _keep(self, *paths: str, tree: bool = False) -> None:
         if self._before_write is not None:
             for path in paths:
-                self._before_write(path)
+                self._before_write(path, tree)
 
     def _connect(self, tid: int, arguments: list[int]) -> None:
         data = self._peek.bytes_at(tid, arguments[1], min(arguments[2] & 0xFFFF, 128)) or b""
@@ -219,7 +239,7 @@ class Notifier:
             base = base & 0xFFFFFFFF
             base = base - (1 << 32) if base >> 31 else base
             where = f"/proc/{tid}/cwd" if base == _AT_FDCWD else f"/proc/{tid}/fd/{base}"
-            folder = os.fsencode(_link(where))
+            folder = os.fsencode(os.readlink(where))
             raw = folder + b"/" + raw if raw else folder
         return plain_path(raw)
 
@@ -247,6 +267,21 @@ class Notifier:
             self._ledger.remarks[
                 f"a program ran below another root ({root}): its paths were noted as it spelled them"
             ] = None
+
+
+def _through_proc(path: str, tid: int) -> str:
+    """What /proc/self/exe and its like mean for another process."""
+    for own in ("self", "thread-self"):
+        if path.startswith(f"/proc/{own}/"):
+            path = f"/proc/{tid}/{path[len(own) + 7 :]}"
+    return _link(path) or path
+
+
+def _files_below(path: str) -> list[str]:
+    """The files of a folder that is about to be moved: their content moves as well."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return []
+    return [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
 
 
 def plain_path(raw: bytes) -> str:

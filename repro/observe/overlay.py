@@ -7,14 +7,16 @@ root with a plain mount namespace, as an ordinary user inside an own user namesp
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from repro.observe import kernel
 from repro.primitives.files import walk
+from repro.primitives.texts import printable
 
 Stamp = tuple[int, int, int]
 _MAX_COPY = 256 << 20
@@ -63,13 +65,12 @@ def prepare(
     Also what overlayfs could not copy up by itself (``_foreign``): the stamps of those files.
     """
     copied = {} if os.geteuid() == 0 else dict(_foreign(root, upper, frozenset(hide)))
-    for path in hide:
-        if os.path.lexists(os.path.join(root, path)):
-            _folders(root, upper, path)
-            os.mknod(os.path.join(upper, path), stat.S_IFCHR, os.makedev(0, 0))
+    for path in sorted(hide, key=len):
+        _hide(root, upper, path, seed)
     for path, content in seed.items():
         _folders(root, upper, path)
         place = Path(upper, path)
+        place.unlink(missing_ok=True)
         place.write_bytes(content)
         place.chmod(0o644)
     return copied
@@ -83,7 +84,7 @@ def _foreign(root: str, upper: str, hidden: frozenset[str]) -> Iterator[tuple[st
     """
     uid, gid = os.getuid(), os.getgid()
     for path, status in walk(root):
-        if (status.st_uid, status.st_gid) == (uid, gid) or path in hidden:
+        if (status.st_uid, status.st_gid) == (uid, gid) or is_below(path, hidden):
             continue
         source, target = os.path.join(root, path), os.path.join(upper, path)
         if not os.access(source, os.R_OK | os.W_OK, follow_symlinks=False):
@@ -99,6 +100,40 @@ def _foreign(root: str, upper: str, hidden: frozenset[str]) -> Iterator[tuple[st
 def stamp(status: os.stat_result) -> Stamp:
     """What changes when a file is written."""
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def is_below(path: str, folders: Collection[str]) -> bool:
+    """Whether the relative path or one of its parents is among ``folders``."""
+    while path:
+        if path in folders:
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def _hide(root: str, upper: str, path: str, seed: Mapping[str, bytes]) -> None:
+    """A whiteout for ``path``, unless a folder above it has one; shorter paths come first."""
+    place = os.path.join(root, path)
+    if not os.path.lexists(place):
+        return
+    parts = path.split("/")
+    if any(_is_whiteout(os.path.join(upper, *parts[:count])) for count in range(1, len(parts) + 1)):
+        return
+    if any(each.startswith(path + "/") for each in seed):
+        # The folder itself has to stay for what is placed in it.
+        for name in sorted(os.listdir(place)):
+            _hide(root, upper, f"{path}/{name}", seed)
+        return
+    _folders(root, upper, path)
+    os.mknod(os.path.join(upper, path), stat.S_IFCHR, os.makedev(0, 0))
+
+
+def _is_whiteout(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def _folders(root: str, upper: str, path: str) -> None:
@@ -119,8 +154,11 @@ def _folders(root: str, upper: str, path: str) -> None:
 def reason_against(root: str, scratch: str) -> str | None:
     """None when an overlay over ``root`` with its upper folder below ``scratch`` works.
 
-    Tried by doing, in a forked child.
+    Tried by doing, in a forked child. An overlay does not show what is mounted below.
     """
+    below = mounts_below(root)
+    if below:
+        return f"another file system is mounted in the project at {printable(below[0])}"
     with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch) as folder:
         upper, work = os.path.join(folder, "u"), os.path.join(folder, "w")
         os.mkdir(upper)
@@ -145,6 +183,18 @@ def reason_against(root: str, scratch: str) -> str | None:
         for name in os.listdir(work):
             os.chmod(os.path.join(work, name), 0o700)
     return said.decode("utf-8", "replace") or None
+
+
+def mounts_below(root: str) -> list[str]:
+    """Mount points below ``root``, relative to it (proc_pid_mountinfo(5))."""
+    found = set()
+    with open("/proc/self/mountinfo", "rb") as stream:
+        for line in stream:
+            point = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), line.split()[4])
+            path = os.fsdecode(point)
+            if path.startswith(root + "/"):
+                found.add(path[len(root) + 1 :])
+    return sorted(found)
 
 
 def _write(path: str, text: str) -> None:

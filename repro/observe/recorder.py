@@ -13,14 +13,16 @@ from pathlib import Path
 from repro.errors import ProjectError, RuntimeUnavailable
 from repro.model.observation import Change, Observation, StepSeen
 from repro.model.project import Step
-from repro.observe import host, overlay, strace
-from repro.observe.capture import overlay_changes, remove_locked
+from repro.observe import overlay, strace
+from repro.observe.capture import SCRATCH, overlay_changes, remove_locked
 from repro.observe.inplace import InPlace
-from repro.observe.launch import Launch, find_program, launch
+from repro.observe.launch import Launch, find_program, launch, program_places
 from repro.observe.ledger import Ledger
+from repro.observe.probe import reason_against_notify
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.texts import printable
 
+_OTHERS = "what anybody else changed in the folder meanwhile counts as the run's doing"
 _UNSEEN = "reads were not observed: the whole environment of the command is packed"
 
 
@@ -78,10 +80,14 @@ class _Session:
         self._ledger = Ledger(
             hidden=frozenset(os.path.join(request.root, path) for path in request.hide),
             seeded=frozenset(os.path.join(request.root, path) for path in request.seed),
+            user=os.geteuid(),
         )
+        if self._in_place is not None and self._tracer != "notify":
+            # Looked at after the run: only the copies tell what was there before it.
+            self._ledger.seen_before = self._in_place.seen_before
 
     def run(self) -> Observation:
-        self._check_first()
+        self._check_commands()
         try:
             self._prepare()
             steps = self._steps()
@@ -93,6 +99,8 @@ class _Session:
             raise
         if self._in_place is None:
             remove_locked(Path(self._work))
+        else:
+            self._limits += self._in_place.trouble
         self._limits += list(self._ledger.remarks)
         return Observation(
             tracer=self._tracer,
@@ -107,16 +115,20 @@ class _Session:
             before=None if self._in_place is None else self._before,
         )
 
-    def _check_first(self) -> None:
-        first = self._request.steps[0]
-        try:
-            find_program(
-                first.argv[0], self._cwd(first), self._request.environment, None,
-                self._request.root,
-            )  # fmt: skip
-        except ProjectError:
-            remove_locked(Path(self._scratch))
-            raise
+    def _check_commands(self) -> None:
+        """Every command there is, before anything runs; what a step may yet make excepted."""
+        request = self._request
+        inside = request.root + "/"
+        for number, step in enumerate(request.steps):
+            cwd = self._cwd(step)
+            places = program_places(step.argv[0], cwd, request.environment)
+            if number and any(place.startswith(inside) for place in places):
+                continue
+            try:
+                find_program(step.argv[0], cwd, request.environment, None, request.root)
+            except ProjectError:
+                remove_locked(Path(self._scratch))
+                raise
 
     def _prepare(self) -> None:
         request = self._request
@@ -173,12 +185,21 @@ class _Session:
         return result
 
     def _read_strace(self, log: Path, cwd: str) -> None:
-        reader = strace.StraceReader(self._ledger, cwd)
+        reader = strace.StraceReader(self._ledger, cwd, self._made_or_there)
         if log.exists():
             reader.read(log)
             log.unlink()
         if reader.lost:
             self._limits.append(f"{reader.lost} lines of strace were not understood")
+
+    def _made_or_there(self, path: str) -> str:
+        """Where a program can be looked at after the run: what an overlay holds comes first."""
+        root = self._request.root + "/"
+        if self._in_place is None and path.startswith(root):
+            made = os.path.join(self._upper, path[len(root) :])
+            if os.path.isfile(made):
+                return made
+        return path
 
     def _cwd(self, step: Step) -> str:
         return os.path.normpath(os.path.join(self._request.root, step.cwd))
@@ -197,7 +218,7 @@ class _Session:
             raise ProjectError(f"there is no tracer {wanted!r}", hint="auto, notify, strace, none")
         reasons = []
         if wanted in ("auto", "notify"):
-            reason = host.notify_support()
+            reason = reason_against_notify()
             if reason is None:
                 return "notify"
             reasons.append(f"notify: {reason}")
@@ -220,15 +241,15 @@ class _Session:
         wanted = self._request.capture
         if wanted not in ("auto", "overlay", "in-place"):
             raise ProjectError(f"there is no capture {wanted!r}", hint="auto, overlay, in-place")
-        own = tempfile.mkdtemp(prefix="record-", dir=self._request.scratch)
+        own = tempfile.mkdtemp(prefix=SCRATCH, dir=self._request.scratch)
         if wanted == "in-place":
-            self._limits.append("recorded in place, as asked for")
+            self._limits.append(f"recorded in place, as asked for: {_OTHERS}")
             return own, False
         reason = overlay.reason_against(self._request.root, own)
         if reason is None:
             return own, True
         with contextlib.suppress(OSError):
-            memory = tempfile.mkdtemp(prefix="repro-record-", dir="/dev/shm")
+            memory = tempfile.mkdtemp(prefix=SCRATCH, dir="/dev/shm")
             if overlay.reason_against(self._request.root, memory) is None:
                 shutil.rmtree(own)
                 self._limits.append(f"what the run wrote was kept in memory, since {reason}")
@@ -236,5 +257,7 @@ class _Session:
             shutil.rmtree(memory)
         if wanted == "overlay":
             raise RuntimeUnavailable(f"no overlay works here: {reason}", slug="no-overlay")
-        self._limits.append(f"recorded in place and put back, since no overlay works: {reason}")
+        self._limits.append(
+            f"recorded in place and put back, since no overlay works ({reason}): {_OTHERS}"
+        )
         return own, False

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from repro.observe.ledger import Ledger
@@ -23,7 +23,7 @@ _TEXT = r'"((?:[^"\\]|\\.)*)"(?:\.\.\.)?'
 _FOLDER = r"(?:AT_FDCWD|-?\d+)(?:<((?:[^<>\\]|\\.)*)>)?"
 _FLAGS = {
     "O_WRONLY": os.O_WRONLY, "O_RDWR": os.O_RDWR, "O_CREAT": os.O_CREAT, "O_TRUNC": os.O_TRUNC,
-    "O_EXCL": os.O_EXCL,
+    "O_EXCL": os.O_EXCL, "O_TMPFILE": os.O_TMPFILE,
 }  # fmt: skip
 
 
@@ -46,10 +46,11 @@ def _knows_bpf(strace: str) -> bool:
 
 
 class StraceReader:
-    """Reads one log into a ledger."""
+    """Reads one log into a ledger. ``locate`` finds programs that the run itself made."""
 
-    def __init__(self, ledger: Ledger, cwd: str) -> None:
+    def __init__(self, ledger: Ledger, cwd: str, locate: Callable[[str], str] = str) -> None:
         self._ledger = ledger
+        self._locate = locate
         self._start = cwd
         self._cwd: dict[int, str] = {}
         self._numbers: dict[int, int] = {}
@@ -90,20 +91,23 @@ class StraceReader:
         if name == "chdir":
             self._cwd[pid] = paths[0]
         elif name in ("execve", "execveat"):
-            words = tuple(_text(word) for word in re.findall(_TEXT, arguments)[1:65])
-            found = self._ledger.executed(
-                paths[0], words, self._cwd.get(pid, self._start), pid, number, lambda path: path
-            )
-            if found is not None:
-                self._numbers[pid] = found
+            needed = self._ledger.startable(paths[0], self._locate)
+            if needed is not None:
+                words = tuple(_text(word) for word in re.findall(_TEXT, arguments)[1:])
+                cwd = self._cwd.get(pid, self._start)
+                self._numbers[pid] = self._ledger.executed(needed, words, cwd, pid, number)
         elif name.startswith(("open", "creat")):
             flags = sum(bit for flag, bit in _FLAGS.items() if flag in arguments)
             if name == "creat":
                 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             path = paths[0]
             self._ledger.opened(path, flags, number, lambda: self._ledger.existed(path))
-        elif name.startswith(("rename", "link")) and len(paths) > 1:
+        elif name.startswith("rename") and len(paths) > 1:
             self._ledger.moved(paths[0], paths[1], number, self._ledger.existed(paths[0]))
+        elif name.startswith("link") and len(paths) > 1:
+            if self._ledger.existed(paths[0]):
+                self._ledger.read(paths[0], number)
+            self._ledger.wrote(paths[1], number)
         else:
             self._ledger.wrote(paths[-1], number)
 
