@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
+from types import GenericAlias, ModuleType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,7 +22,9 @@ def load_plugins(package: ModuleType, base: type[T]) -> list[type[T]]:
         own = [
             value
             for value in vars(module).values()
+            # Python 3.10 takes an alias such as list[int] for a type.
             if isinstance(value, type)
+            and not isinstance(value, GenericAlias)
             and issubclass(value, base)
             and value is not base
             and value.__module__ == module.__name__
