@@ -7,6 +7,7 @@ packages with what they may load lazily; then the project's own files (observe.m
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -14,14 +15,15 @@ from repro.model.observation import Access, Closure, LeftOut, Observation, Packa
 from repro.model.ports import PackageIndex
 from repro.model.project import EntryType, FileEntry, LayerKind
 from repro.observe.paths import Resolver
-from repro.observe.project_files import ProjectFiles, looks_secret
+from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles, looks_secret
 from repro.observe.system_files import OURS, merged_links, system_files
 from repro.primitives.pycache import source_of, valid_pyc
-from repro.primitives.texts import printable
+from repro.primitives.texts import human_size, printable
 
 LARGE_DATA = 16_000_000
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/")
-_DEFAULT_LIBRARIES = ("/lib/", "/usr/lib/", "/lib64/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
+_DEFAULT_LIBRARIES = re.compile(r"(?:/usr)?/lib(?:32|64|x32)?(?:/[^/]+-linux-gnu[^/]*)?")
+_SITE = re.compile(r"/(?:site|dist)-packages(?:/|$)")
 _SYSTEM = ("/etc/", "/usr/", "/lib/", "/opt/", "/var/lib/", "/bin/", "/sbin/")
 _LD_CACHE = "/etc/ld.so.cache"
 
@@ -71,6 +73,8 @@ class _Builder:
         self._warnings: dict[str, None] = {}
         self._listed: set[str] = set()
         self._needed: set[str] = set()
+        self._listed_outside: set[str] = set()
+        self._widened: set[tuple[str, str]] = set()
         self._resolver = Resolver(self._link)
         self._by_name = {index.name: index for index in self._indexes}
         self._environments: dict[str, bool] = {}
@@ -112,6 +116,7 @@ class _Builder:
                 self._take_listed(access)
             elif access.read_first:
                 self._take_read(access)
+        self._fill_listed()
 
     def without_observation(self) -> None:
         """No tracer: the environment of each command, whole."""
@@ -126,14 +131,15 @@ class _Builder:
 
     def packages(self) -> None:
         """Whole packages, and those they may load lazily."""
-        done: set[tuple[str, str]] = set()
-        while pending := [key for key in self._packages if key not in done]:
+        new: set[tuple[str, str]] = set()
+        while pending := [key for key in self._packages if key not in self._widened]:
             for key in pending:
-                done.add(key)
+                self._widened.add(key)
+                new.add(key)
                 index = self._by_name[key[0]]
                 for needed in index.requires(self._packages[key]):
                     self._add_package(needed)
-        for key in sorted(self._packages):
+        for key in sorted(new):
             self._package_files(self._packages[key])
 
     def project(self, files: ProjectFiles) -> None:
@@ -186,7 +192,10 @@ class _Builder:
     def _take_path(self, real: str) -> None:
         if real in OURS or real.startswith(("/proc/", "/sys/", "/dev/")):
             return
-        if real.startswith("/var/cache/") or real.startswith(f"{self._home}/.cache/"):
+        source = source_of(real)
+        package = self._owner(source or real)
+        # Some package managers keep the packages themselves in the cache folder.
+        if package is None and self._is_cache(real):
             self._left_out.append(LeftOut(path=real, reason="a cache of this machine"))
             return
         if looks_secret(real, self._home):
@@ -194,16 +203,13 @@ class _Builder:
             self._warnings[f"{printable(real)} was read and looks like a secret: left out"] = None
             return
         self._needed.add(real)
-        source = source_of(real)
         if source is not None and os.path.isfile(source):
             self._take_path(source)
-            if not valid_pyc(real, source):
+            if not valid_pyc(real, source) or self._is_own(real):
                 return
-        package = self._owner(source or real)
         if package is not None:
             self._add_package(package)
-            self._file(real, self._by_name[package.source].kind_of(package), _origin(package),
-                       _group(package))  # fmt: skip
+            self._file(real, self._kind_of_package(package), _origin(package), _group(package))
             return
         self._file(real, self._kind_of_file(real), self._origin_of(real))
 
@@ -213,7 +219,31 @@ class _Builder:
             return
         if real == self._root or real.startswith(self._root + "/"):
             self._listed.add(real)
-        self._folder(real, self._kind_of_file(real), self._origin_of(real))
+        kind = self._kind_of_file(real)
+        package = self._owner(real) if kind is LayerKind.DATA else None
+        if package is not None:
+            kind = self._kind_of_package(package)
+        elif kind is LayerKind.DATA:
+            self._listed_outside.add(real)
+        self._folder(real, kind, self._origin_of(real))
+
+    def _fill_listed(self) -> None:
+        """The other files of data folders that were listed: their names matter, too."""
+        data = {path.rpartition("/")[0] for path in self._outside}
+        for folder in sorted(self._listed_outside & data, key=os.fsencode):
+            if folder == self._home or folder.startswith(f"{self._home}/."):
+                continue
+            if folder + "/" in _TEMPORARY:
+                continue
+            found = [path for path in _plain_files(folder) if not looks_secret(path, self._home)]
+            found = [path for path in found if path not in self._entries]
+            size = sum(_size(path) for path in found)
+            if size > UNREAD_LIMIT:
+                reason = f"{len(found)} files ({human_size(size)}) beside those that the run read"
+                self._left_out.append(LeftOut(path=folder, reason=reason))
+                continue
+            for path in found:
+                self._file(path, LayerKind.DATA, self._origin_of(path))
 
     def _owner(self, real: str) -> PackageRef | None:
         for index in self._indexes:
@@ -229,13 +259,18 @@ class _Builder:
         index = self._by_name[package.source]
         kind, origin, group = index.kind_of(package), _origin(package), _group(package)
         for file in index.files(package):
-            if file.path not in self._entries and file.path not in OURS:
+            if file.path in OURS:
+                continue
+            if kind is LayerKind.BASE or file.path not in self._entries:
                 self._file(file.path, kind, origin, group)
         self._left_out += index.left_out(package)
         stanza = index.status_stanza(package)
         if stanza is not None:
-            self._entries[f"/var/lib/dpkg/status.d/{package.name}"] = FileEntry(
-                path=f"/var/lib/dpkg/status.d/{package.name}", type=EntryType.FILE, kind=kind,
+            path = f"/var/lib/dpkg/status.d/{package.name}"
+            if path in self._entries:  # the same package for another architecture
+                path = f"/var/lib/dpkg/status.d/{package.key}"
+            self._entries[path] = FileEntry(
+                path=path, type=EntryType.FILE, kind=kind,
                 origin="repro", content=stanza, size=len(stanza),
             )  # fmt: skip
 
@@ -246,10 +281,9 @@ class _Builder:
         except OSError:
             return
         if stat.S_ISLNK(status.st_mode):
-            self._entries.setdefault(
-                path,
-                FileEntry(path=path, type=EntryType.SYMLINK, kind=kind, origin=origin,
-                          target=os.readlink(path), group=group),
+            self._entries[path] = FileEntry(
+                path=path, type=EntryType.SYMLINK, kind=kind, origin=origin,
+                target=os.readlink(path), group=group,
             )  # fmt: skip
         elif stat.S_ISDIR(status.st_mode):
             self._folder(path, kind, origin)
@@ -277,12 +311,35 @@ class _Builder:
             return
         package = self._owner(path)
         if package is not None:
-            kind, origin = self._by_name[package.source].kind_of(package), _origin(package)
+            kind, origin = self._kind_of_package(package), _origin(package)
         else:
             kind, origin = self._kind_of_file(path), self._origin_of(path)
         self._entries[path] = FileEntry(
             path=path, type=EntryType.SYMLINK, kind=kind, origin=origin, target=target
         )
+
+    def _kind_of_package(self, package: PackageRef) -> LayerKind:
+        """The layer of something that this run read of a package.
+
+        Never the base: that holds what its packages hold, whatever a run reads, so that it
+        is the same for every project.
+        """
+        kind = self._by_name[package.source].kind_of(package)
+        return LayerKind.SYSTEM if kind is LayerKind.BASE else kind
+
+    def _is_own(self, path: str) -> bool:
+        """Whether the project's author wrote it: in the project, in no environment there."""
+        return path.startswith(self._root + "/") and not self._in_environment(path)
+
+    def _is_cache(self, path: str) -> bool:
+        if self._is_own(path):
+            return False
+        if path.startswith(f"{self._home}/.cache/"):
+            self._warnings[
+                f"files in {printable(self._home)}/.cache were read; caches are left out"
+            ] = None
+            return True
+        return path.startswith("/var/cache/")
 
     def _kind_of_file(self, path: str) -> LayerKind:
         """The layer of a file that no package owns."""
@@ -305,13 +362,16 @@ class _Builder:
 
     def _in_environment(self, path: str) -> bool:
         """Whether the path lies in a venv, conda prefix or node_modules (also in the project)."""
+        if path.endswith(("/site-packages", "/dist-packages")):
+            return True
         folder = path.rpartition("/")[0]
         if not folder:
             return False
         known = self._environments.get(folder)
         if known is None:
             known = (
-                os.path.isfile(f"{folder}/pyvenv.cfg")
+                _SITE.search(folder) is not None
+                or os.path.isfile(f"{folder}/pyvenv.cfg")
                 or os.path.isdir(f"{folder}/conda-meta")
                 or folder.endswith(("/node_modules", "/renv/library"))
                 or self._in_environment(folder)
@@ -323,8 +383,7 @@ class _Builder:
         """Whether a library was read that the loader finds only by its cache (ld.so(8))."""
         return any(
             ".so" in path.rpartition("/")[2]
-            and not path.startswith(_DEFAULT_LIBRARIES)
-            and "/site-packages/" not in path
+            and not _DEFAULT_LIBRARIES.fullmatch(path.rpartition("/")[0])
             and path.rpartition("/")[0] in _cache_folders()
             for path in self._needed
         )
@@ -352,6 +411,12 @@ def _outside_warnings(paths: Collection[str], home: str) -> Iterator[str]:
         verb = "was" if len(found) == 1 else "were"
         where = "a temporary folder" if found[0].startswith(_TEMPORARY) else "outside the project"
         yield f"{what} {verb} read from {where}; packed as data"
+
+
+def _plain_files(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    return sorted(found, key=os.fsencode)
 
 
 def _cache_folders() -> frozenset[str]:

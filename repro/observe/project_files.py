@@ -30,6 +30,10 @@ _SECRET_FOLDERS = ("/.ssh/", "/.aws/", "/.gnupg/", "/.docker/", "/.kube/", "/.co
 _HARMLESS = re.compile(r"/etc/ssl/|/ca-certificates|/certifi/|/cacert\.pem$|/site-packages/")
 
 
+class _Folder(str):
+    """A folder of the project, to be told from a file without a look at the disk."""
+
+
 def looks_secret(path: str, home: str) -> bool:
     """Whether a file's place or name says that it holds a credential."""
     if _HARMLESS.search(path):
@@ -53,13 +57,14 @@ class ProjectFiles:
         """Absolute paths to pack, and what is left out; ``needed`` were read by the run.
 
         A listed folder brings all its files, since their names matter. The others come
-        along when they are small altogether.
+        along when they are small altogether. Folders always come: a program may write into
+        one that holds nothing but old results.
         """
         unread: list[str] = []
         for path in self._walk():
             if isinstance(path, LeftOut):
                 yield path
-            elif path in needed or path.rpartition("/")[0] in listed:
+            elif isinstance(path, _Folder) or path in needed or path.rpartition("/")[0] in listed:
                 yield path
             elif self.matches(path[len(self.root) + 1 :], self.include):
                 yield path
@@ -88,14 +93,13 @@ class ProjectFiles:
             if folder != self.root and _is_environment(folder, found):
                 yield LeftOut(path=folder, reason="an environment: its packages are packed instead")
                 continue
+            yield _Folder(folder)
             for entry in found:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in _SKIPPED and not self._excluded(entry.path):
                         pending.append(entry.path)
                 else:
                     yield from self._one(entry.path, entry.name)
-            if not found:
-                yield folder
 
     def _one(self, path: str, name: str) -> Iterator[str | LeftOut]:
         relative = path[len(self.root) + 1 :]

@@ -110,7 +110,7 @@ class Apt(PackageSource):
                     yield found
 
     def _kind_of(self, package: PackageRef) -> LayerKind:
-        if package.name in BASE:
+        if package.name in BASE and package.key.rpartition(":")[2] in (self._native(), "all"):
             return LayerKind.BASE
         return LayerKind.RUNTIME if _RUNTIME.match(package.name) else LayerKind.SYSTEM
 
