@@ -24,6 +24,7 @@ LARGE_DATA = 16_000_000
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/")
 _DEFAULT_LIBRARIES = re.compile(r"(?:/usr)?/lib(?:32|64|x32)?(?:/[^/]+-linux-gnu[^/]*)?")
 _SITE = re.compile(r"/(?:site|dist)-packages(?:/|$)")
+_KERNEL = ("/proc/", "/sys/", "/dev/")
 _SYSTEM = ("/etc/", "/usr/", "/lib/", "/opt/", "/var/lib/", "/bin/", "/sbin/")
 _LD_CACHE = "/etc/ld.so.cache"
 
@@ -190,7 +191,7 @@ class _Builder:
         return os.path.isfile(source)
 
     def _take_path(self, real: str) -> None:
-        if real in OURS or real.startswith(("/proc/", "/sys/", "/dev/")):
+        if real in OURS or real.startswith(_KERNEL):
             return
         source = source_of(real)
         package = self._owner(source or real)
@@ -307,7 +308,7 @@ class _Builder:
 
     def _link(self, path: str, target: str) -> None:
         """A symlink on the way to something that was read."""
-        if path in self._entries or path in OURS:
+        if path in self._entries or path in OURS or path.startswith(_KERNEL):
             return
         package = self._owner(path)
         if package is not None:
