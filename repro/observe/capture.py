@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import shutil
 import stat
@@ -50,7 +51,10 @@ def overlay_changes(
             if before is not None and stat.S_ISDIR(before.st_mode):
                 found.update(_gone(root, upper, path, hidden))
                 before = None
-            found[path] = Change.CREATED if before is None else Change.CHANGED
+            if before is None:
+                found[path] = Change.CREATED
+            elif not _copied_up_alone(os.path.join(root, path), before, upper, path, status):
+                found[path] = Change.CHANGED
     return sorted(found.items(), key=lambda pair: os.fsencode(pair[0]))
 
 
@@ -69,6 +73,21 @@ def _gone(
         above = _status(os.path.join(upper, each))
         if above is None or not _is_kept(above):
             yield each, Change.DELETED
+
+
+def _copied_up_alone(
+    old: str, before: os.stat_result, upper: str, path: str, now: os.stat_result
+) -> bool:
+    """Whether overlayfs has copied a file and nothing changed it: a hard link was made to it,
+    or it was opened for writing and left alone.
+    """
+    if not stat.S_ISREG(before.st_mode) or before.st_mode != now.st_mode:
+        return False
+    if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+        return False
+    with contextlib.suppress(OSError):
+        return filecmp.cmp(old, os.path.join(upper, path), shallow=False)
+    return False
 
 
 def _opaque(upper: str, path: str) -> bool:

@@ -86,6 +86,8 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
             _supervise(child, what, ledger, watch.bell[0])
             watch.done.wait()
             status, usage = _reap(child.pid)
+            if watch.timed_out and status == 0:
+                status = 128 + signal.SIGKILL  # it ended as it was to be killed
         finally:
             children.end_all(before)
             watcher.join()
@@ -245,7 +247,9 @@ def _watch(pid: int, timeout: float | None, before: set[int], watch: _Watch) -> 
         poller.register(fd, select.POLLIN)
         if not poller.poll(None if timeout is None else min(int(timeout * 1000), _LONGEST_WAIT)):
             watch.timed_out = True
-            for victim in children.descendants({pid}):
+            # The first program before its children: it must not see them fail and go on.
+            below = children.descendants({pid}) - {pid}
+            for victim in (pid, *below):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(victim, signal.SIGKILL)
             poller.poll()

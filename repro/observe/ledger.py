@@ -275,6 +275,6 @@ def _elf_loader(head: bytes, more: bytes) -> bytes | None:
                 (start,) = struct.unpack_from("<I", data, at + 4)
                 (length,) = struct.unpack_from("<I", data, at + 16)
             return data[start : start + length].rstrip(b"\0")
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return None
     return None

@@ -93,7 +93,8 @@ class Notifier:
             self._later.clear()
             try:
                 self._take(tid, number, arch, arguments)
-            except (OSError, ValueError, struct.error):
+            except Exception:
+                # Whatever it was: the program must go on.
                 self._lose(tid)
             ANSWER.pack_into(answer, 0, ident, 0, 0, CONTINUE)
             try:
