@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 import zlib
@@ -89,8 +90,8 @@ def test_json_huge_numbers() -> None:
 
 
 def test_close_in_csv_inside_gzip_names_the_place() -> None:
-    old = zlib.compress(b"a\n1.5\n", wbits=31)
-    new = zlib.compress(b"a\n1.75\n", wbits=31)
+    old = gzip.compress(b"a\n1.5\n", mtime=0)
+    new = gzip.compress(b"a\n1.75\n", mtime=0)
     found = compare("t.csv.gz", old, new)
     assert found.differences[0].where == "inside, row 2, column a"
 
