@@ -75,7 +75,10 @@ class PackageIndex(Protocol):
         ...
 
     def environment(self, prefix: str) -> Sequence[PackageRef]:
-        """Every package installed below a prefix, for runs whose reads were not observed."""
+        """Every package below a prefix, or that this program's package needs to run.
+
+        For runs whose reads were not observed.
+        """
         ...
 
     def status_stanza(self, package: PackageRef) -> bytes | None:

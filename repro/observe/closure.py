@@ -14,6 +14,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
 from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.observe.closure_environment import environment_folders, files_below
+from repro.observe.closure_libraries import Libraries, configured_folders
+from repro.observe.closure_outside import TEMPORARY, outside_warnings
+from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
 from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles, looks_secret
 from repro.observe.system_files import OURS, merged_links, system_files
@@ -21,7 +25,6 @@ from repro.primitives.pycache import source_of, valid_pyc
 from repro.primitives.texts import human_size, printable
 
 LARGE_DATA = 16_000_000
-_TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/")
 _DEFAULT_LIBRARIES = re.compile(r"(?:/usr)?/lib(?:32|64|x32)?(?:/[^/]+-linux-gnu[^/]*)?")
 _SITE = re.compile(r"/(?:site|dist)-packages(?:/|$)")
 _KERNEL = ("/proc/", "/sys/", "/dev/")
@@ -53,6 +56,8 @@ def close(
         builder.without_observation()
     builder.elsewhere()
     builder.packages()
+    if observation.tracer == "none":
+        builder.libraries()
     files = ProjectFiles(
         root=root, outputs=frozenset(outputs), exclude=exclude, include=include, matches=matches
     )
@@ -74,6 +79,7 @@ class _Builder:
         self._warnings: dict[str, None] = {}
         self._listed: set[str] = set()
         self._needed: set[str] = set()
+        self._secret: set[str] = set()
         self._listed_outside: set[str] = set()
         self._widened: set[tuple[str, str]] = set()
         self._resolver = Resolver(self._link)
@@ -100,7 +106,7 @@ class _Builder:
             access.path
             for access in self._observation.accesses
             if access.written
-            and not access.path.startswith((self._root + "/", *_TEMPORARY, "/dev/"))
+            and not access.path.startswith((self._root + "/", *TEMPORARY, "/dev/"))
             and "/.cache/" not in access.path
         ]
         if written:
@@ -121,14 +127,35 @@ class _Builder:
 
     def without_observation(self) -> None:
         """No tracer: the environment of each command, whole."""
-        for program in self._programs():
+        started = [process.exe for process in self._observation.processes]
+        behind = [each for path in started for each in interpreters(path, str)]
+        for program in dict.fromkeys((*started, *behind)):
             real = self._resolver.real(program)
             if real is None:
                 continue
             self._take_path(real)
-            for package in self._environment_packages(program):
-                self._add_package(package)
-        self._warnings["reads were not observed: files outside packages may be missing"] = None
+            for index in self._indexes:
+                for package in index.environment(real):
+                    self._add_package(package)
+            for folder in environment_folders(program, real, self._home):
+                self._take_environment(folder)
+        self._warnings[
+            "reads were not observed: the environments of the steps' own commands are packed, "
+            "files outside packages and what those commands start may be missing"
+        ] = None
+
+    def libraries(self) -> None:
+        """No tracer: the libraries that the packed programs name, until there are no more."""
+        finder = Libraries(sorted(configured_folders()))
+        seen: set[str] = set()
+        while pending := [path for path in self._binaries() if path not in seen]:
+            for path in pending:
+                seen.add(path)
+                for library in finder.needed(path):
+                    real = self._resolver.real(library)
+                    if real is not None:
+                        self._take_path(real)
+            self.packages()
 
     def packages(self) -> None:
         """Whole packages, and those they may load lazily."""
@@ -155,7 +182,7 @@ class _Builder:
     def finish(self) -> Closure:
         if _LD_CACHE in self._entries and not self._needs_ld_cache():
             del self._entries[_LD_CACHE]
-        for warning in _outside_warnings(self._outside, self._home):
+        for warning in outside_warnings(self._outside, self._home):
             self._warnings[warning] = None
         ordered = sorted(self._entries.values(), key=lambda entry: os.fsencode(entry.path))
         packages = sorted(self._packages.values(), key=lambda p: (p.source, p.name, p.key))
@@ -200,6 +227,7 @@ class _Builder:
             self._left_out.append(LeftOut(path=real, reason="a cache of this machine"))
             return
         if looks_secret(real, self._home):
+            self._secret.add(real)
             self._left_out.append(LeftOut(path=real, reason="it looks like a secret"))
             self._warnings[f"{printable(real)} was read and looks like a secret: left out"] = None
             return
@@ -234,7 +262,7 @@ class _Builder:
         for folder in sorted(self._listed_outside & data, key=os.fsencode):
             if folder == self._home or folder.startswith(f"{self._home}/."):
                 continue
-            if folder + "/" in _TEMPORARY:
+            if folder + "/" in TEMPORARY:
                 continue
             found = [path for path in _plain_files(folder) if not looks_secret(path, self._home)]
             found = [path for path in found if path not in self._entries]
@@ -260,7 +288,7 @@ class _Builder:
         index = self._by_name[package.source]
         kind, origin, group = index.kind_of(package), _origin(package), _group(package)
         for file in index.files(package):
-            if file.path in OURS:
+            if file.path in OURS or file.path in self._secret:
                 continue
             if kind is LayerKind.BASE or file.path not in self._entries:
                 self._file(file.path, kind, origin, group)
@@ -385,52 +413,38 @@ class _Builder:
         return any(
             ".so" in path.rpartition("/")[2]
             and not _DEFAULT_LIBRARIES.fullmatch(path.rpartition("/")[0])
-            and path.rpartition("/")[0] in _cache_folders()
+            and path.rpartition("/")[0] in configured_folders()
             for path in self._needed
         )
 
-    def _programs(self) -> Iterator[str]:
-        for process in self._observation.processes:
-            yield process.exe
+    def _take_environment(self, folder: str) -> None:
+        """The packages that hold this folder's files, and the files of none."""
+        real = self._resolver.real(folder)
+        if real is None:
+            return
+        if not os.path.isdir(real):
+            self._take_path(real)
+        for path in files_below(real):
+            package = self._owner(path)
+            if package is not None:
+                self._add_package(package)
+            else:
+                self._take_path(path)
 
-    def _environment_packages(self, program: str) -> Iterator[PackageRef]:
-        """Every distribution beside a Python program (its venv or prefix)."""
-        prefix = program.rpartition("/bin/")[0]
-        for index in self._indexes:
-            yield from index.environment(prefix)
-
-
-def _outside_warnings(paths: Collection[str], home: str) -> Iterator[str]:
-    """One sentence per folder of files that were read outside the project."""
-    groups: dict[str, list[str]] = {}
-    for path in sorted(paths, key=os.fsencode):
-        depth = home.rstrip("/").count("/") + 2 if path.startswith(home + "/") else 3
-        top = "/".join(path.split("/")[:depth])
-        groups.setdefault(top if top != path else path.rpartition("/")[0], []).append(path)
-    for top, found in groups.items():
-        what = printable(found[0]) if len(found) == 1 else f"{len(found)} files in {printable(top)}"
-        verb = "was" if len(found) == 1 else "were"
-        where = "a temporary folder" if found[0].startswith(_TEMPORARY) else "outside the project"
-        yield f"{what} {verb} read from {where}; packed as data"
+    def _binaries(self) -> list[str]:
+        """Packed files that may be programs or libraries."""
+        return [
+            entry.source
+            for entry in self._entries.values()
+            if entry.source is not None
+            and (entry.mode == 0o755 or ".so" in entry.path.rpartition("/")[2])
+        ]
 
 
 def _plain_files(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         found = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
     return sorted(found, key=os.fsencode)
-
-
-def _cache_folders() -> frozenset[str]:
-    """Folders that /etc/ld.so.conf.d adds to the loader's own."""
-    found: set[str] = set()
-    folder = "/etc/ld.so.conf.d"
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        try:
-            with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as stream:
-                found.update(os.path.realpath(line.strip()) for line in stream if line[:1] == "/")
-        except OSError:
-            continue
-    return frozenset(found)
 
 
 def _without_shadowed(entries: Sequence[FileEntry]) -> Iterator[FileEntry]:

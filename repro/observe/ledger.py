@@ -199,6 +199,15 @@ class Ledger:
                 self._line(each).executed = True
         return number
 
+    def started(self, path: str, argv: tuple[str, ...], cwd: str) -> None:
+        """A step's command, where nothing else is observed: what it needs is not known."""
+        self.programs.append(
+            ProcessSeen(
+                number=len(self.programs), pid=0, parent=None, exe=path,
+                argv=argv[:MAX_ARGUMENTS], cwd=cwd,
+            )
+        )  # fmt: skip
+
     def connected(self, process: int | None, family: str, address: str, port: int | None) -> None:
         """A connection was tried."""
         self.connections[(process, family, address, port)] = None

@@ -157,6 +157,8 @@ class _Session:
         cwd = self._cwd(step)
         inside = self._upper if self._in_place is None else None
         program = find_program(step.argv[0], cwd, request.environment, inside, request.root)
+        if self._tracer == "none":
+            self._ledger.started(program, step.argv, cwd)
         argv = step.argv
         log = os.path.join(self._scratch, "strace.log")
         if self._tracer == "strace":

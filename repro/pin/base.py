@@ -70,7 +70,7 @@ class PackageSource(abc.ABC):
         return self._wrapped(lambda: list(self._always()))
 
     def environment(self, prefix: str) -> Sequence[PackageRef]:
-        """Every package installed below a prefix."""
+        """Every package installed below a prefix, or that this program's package needs."""
         return self._wrapped(lambda: list(self._environment(prefix)))
 
     def status_stanza(self, package: PackageRef) -> bytes | None:

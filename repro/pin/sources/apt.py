@@ -109,6 +109,35 @@ class Apt(PackageSource):
                 if found is not None:
                     yield found
 
+    def _environment(self, prefix: str) -> Iterator[PackageRef]:
+        """The package of a program and all that it depends on (deb-control(5))."""
+        first = self._owner(prefix) if os.path.isfile(self.host(prefix)) else None
+        if first is None:
+            return
+        keys = self._providers()
+        pending, done = [first.key], {first.key}
+        while pending:
+            key = pending.pop()
+            ref = self._ref(key)
+            if ref is not None:
+                yield ref
+            fields = self._load_status()[key]
+            for group in _depends(fields):
+                for found in next((keys[name] for name in group if name in keys), ()):
+                    if found not in done and _fits(found, key):
+                        done.add(found)
+                        pending.append(found)
+
+    def _providers(self) -> dict[str, list[str]]:
+        """Installed packages by their name, and by the names that they provide."""
+        found: dict[str, list[str]] = {}
+        for key, fields in self._load_status().items():
+            found.setdefault(fields["Package"], []).append(key)
+        for key, fields in self._load_status().items():
+            for group in _groups(fields.get("Provides", "")):
+                found.setdefault(group[0], [key])
+        return found
+
     def _kind_of(self, package: PackageRef) -> LayerKind:
         if package.name in BASE and package.key.rpartition(":")[2] in (self._native(), "all"):
             return LayerKind.BASE
@@ -249,6 +278,25 @@ class Apt(PackageSource):
         fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         name = fields.get("ID", "debian").strip('"')
         return name, f"{name}-{fields.get('VERSION_ID', 'unknown').strip(chr(34))}"
+
+
+def _depends(fields: dict[str, str]) -> Iterator[list[str]]:
+    for name in ("Pre-Depends", "Depends"):
+        yield from _groups(fields.get(name, ""))
+
+
+def _groups(text: str) -> Iterator[list[str]]:
+    """``a (>= 1) | b:any, c`` as names: any one of each group will do."""
+    for group in text.split(","):
+        names = [re.split(r"[\s(:\[]", word.strip(), maxsplit=1)[0] for word in group.split("|")]
+        if names[0]:
+            yield names
+
+
+def _fits(key: str, of: str) -> bool:
+    """Whether a package's architecture serves another's."""
+    own, other = key.rpartition(":")[2], of.rpartition(":")[2]
+    return own == other or "all" in (own, other)
 
 
 def _key(fields: dict[str, str]) -> str:

@@ -344,7 +344,7 @@ def test_the_cache_of_the_loader_only_when_a_library_needs_it(
 ) -> None:
     folders = frozenset({"/opt/lib", "/usr/lib/x86_64-linux-gnu",
                          "/usr/lib/x86_64-linux-gnu/fakeroot"})  # fmt: skip
-    monkeypatch.setattr(module, "_cache_folders", lambda: folders)
+    monkeypatch.setattr(module, "configured_folders", lambda: folders)
     builder = module._Builder(
         Observation(
             tracer="notify", capture="overlay", steps=(), processes=(), accesses=(),
