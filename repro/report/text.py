@@ -120,4 +120,4 @@ def _hints(document: Mapping[str, Any]) -> Iterable[str]:
     for hint in document.get("hints", ()):
         place = f"{printable(str(hint['at']), 80)} " if hint.get("at") else ""
         text = printable(str(hint.get("text", "")), 300)
-        yield f"hint: {place}{text} [{printable(str(hint.get('code', '')), 40)}]"
+        yield f"perhaps: {place}{text} [{printable(str(hint.get('code', '')), 40)}]"

@@ -71,7 +71,7 @@ def document_of(found: Verification) -> dict[str, Any]:
 
 
 def hints(found: Verification) -> list[dict[str, str]]:
-    """What probably explains a mismatch, worded as a guess."""
+    """What may explain a mismatch; the reports word each as a guess ("perhaps")."""
     verdict = found.verdict.outcome
     if verdict.rank <= Outcome.CLOSE.rank:
         return []
@@ -82,17 +82,15 @@ def hints(found: Verification) -> list[dict[str, str]]:
         listed.append(
             {
                 "code": "unstable",
-                "text": "these results already differed in the author's own self-test: "
-                "perhaps random numbers without a seed, the clock, or thread order",
+                "text": "random numbers without a seed, the clock or the order of threads: "
+                "these results already differed in the author's own self-test",
             }
         )
     author = found.recording.circumstances.get("host", {})
     for key, what in (("cpu", "processor"), ("kernel", "kernel")):
         old, new = author.get(key), found.host.get(key)
         if old and new and old != new:
-            listed.append(
-                {"code": f"other-{key}", "text": f"perhaps the {what}: {old} there, {new} here"}
-            )
+            listed.append({"code": f"other-{key}", "text": f"the {what}: {old} there, {new} here"})
     return listed
 
 

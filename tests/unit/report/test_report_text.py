@@ -35,7 +35,7 @@ def test_the_look() -> None:
     assert lines[6].startswith("      ∅  MISSING     figs/fig4.pdf")
     assert lines[7] == "  !   figs/extra.png was written by the rerun but not recorded"
     assert lines[8] == "MISSING   2 of 6 outputs reproduce"
-    assert lines[9] == "hint: plot.py:14 random numbers are drawn without a seed [unseeded]"
+    assert lines[9] == "perhaps: plot.py:14 random numbers are drawn without a seed [unseeded]"
     assert len(lines) == 10
 
 
