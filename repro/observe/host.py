@@ -58,10 +58,10 @@ def tracer_support() -> dict[str, str]:
 
 def _distribution(root: Path) -> str:
     try:
-        lines = (root / "etc/os-release").read_text(encoding="utf-8").splitlines()
+        text = (root / "etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "unknown"
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return fields.get("PRETTY_NAME", "unknown").strip('"')
 
 
@@ -70,14 +70,14 @@ def _processor(root: Path) -> tuple[str, list[str]]:
         text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "unknown", []
-    model, flags = "unknown", set()
+    model = "unknown"
+    flags: set[str] = set()
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Model", "CPU part") and model == "unknown":
             model = value.strip()
-        if key.strip() in ("flags", "Features"):
+        if key.strip() in ("flags", "Features") and not flags:
             flags = set(value.split())
-            break
     return model, [name for name in _FEATURES if name in flags]
 
 
