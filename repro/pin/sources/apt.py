@@ -14,6 +14,7 @@ from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.model.project import LayerKind
+from repro.pin.alternatives import alternatives
 from repro.pin.base import PackageSource
 
 BASE = (
@@ -53,6 +54,7 @@ class Apt(PackageSource):
         self._hashes: dict[tuple[str, str, str], str] | None = None
         self._folders: dict[str, str] = {}
         self._diversions: dict[str, tuple[str, str]] | None = None
+        self._alternatives: dict[str, list[tuple[str, str]]] = {}
 
     def _usable(self) -> str | None:
         path = self.host("/var/lib/dpkg/status")
@@ -181,8 +183,13 @@ class Apt(PackageSource):
                 continue
             if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
                 continue
-            reason = next((why for why, pattern in _NOT_PACKED if pattern.match(path)), None)
-            yield path, reason
+            yield path, _reason(path)
+        # The generic names of what it provides: awk for mawk, libblas.so.3 for OpenBLAS.
+        self._load_owners()
+        for link, chosen in self._alternatives.get(package.key, ()):
+            if _reason(link) is None:
+                yield link, None
+                yield chosen, None
 
     def _real(self, path: str) -> str:
         """The path with the links of its folder resolved (``/lib`` is ``/usr/lib``)."""
@@ -241,7 +248,18 @@ class Apt(PackageSource):
             for key in self._load_status():
                 owners.update(dict.fromkeys(self._list_file(key), key))
             self._owners = owners
+            for key, links in self._chosen().items():
+                owners.update(dict.fromkeys((path for pair in links for path in pair), key))
         return self._owners
+
+    def _chosen(self) -> dict[str, list[tuple[str, str]]]:
+        """By the package that each leads to now: the public link and the one in /etc."""
+        for link, chosen, target in alternatives(self.root):
+            package = self._owner(target)
+            if package is not None:
+                pair = (self._real(link), chosen)
+                self._alternatives.setdefault(package.key, []).append(pair)
+        return self._alternatives
 
     def _load_status(self) -> dict[str, dict[str, str]]:
         if self._status is None:
@@ -278,6 +296,11 @@ class Apt(PackageSource):
         fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         name = fields.get("ID", "debian").strip('"')
         return name, f"{name}-{fields.get('VERSION_ID', 'unknown').strip(chr(34))}"
+
+
+def _reason(path: str) -> str | None:
+    """Why a file is not packed, None when it is."""
+    return next((why for why, pattern in _NOT_PACKED if pattern.match(path)), None)
 
 
 def _depends(fields: dict[str, str]) -> Iterator[list[str]]:

@@ -14,7 +14,8 @@ Status: {state}
 Maintainer: Somebody <somebody@example.org>
 Architecture: {arch}
 Version: {version}
-Depends: libc6
+Depends: {needs}
+Provides: {provides}
 Description: {name}
  Its long text: not a field.
 """
@@ -49,7 +50,8 @@ class FakeHost:
 
     def deb(
         self, name: str, files: Sequence[str], *, version: str = "1.0-1", arch: str = "amd64",
-        state: str = "install ok installed", listed_as: str | None = None,
+        state: str = "install ok installed", listed_as: str | None = None, needs: str = "libc6",
+        provides: str = "",
     ) -> None:  # fmt: skip
         """A package whose list names these paths (and their folders), as dpkg writes it."""
         folders = {"/."}
@@ -62,7 +64,11 @@ class FakeHost:
         self.write(
             f"/var/lib/dpkg/info/{listed_as or name}.list", "".join(f"{line}\n" for line in lines)
         )
-        self._stanzas.append(STATUS.format(name=name, version=version, arch=arch, state=state))
+        self._stanzas.append(
+            STATUS.format(
+                name=name, version=version, arch=arch, state=state, needs=needs, provides=provides
+            )
+        )
         self.write("/var/lib/dpkg/status", "\n".join(self._stanzas))
 
     def dist(

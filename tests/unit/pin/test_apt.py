@@ -221,3 +221,50 @@ def test_the_base_links_only_to_itself() -> None:
         if owner is None or owner.name not in BASE:
             outside[library] = owner
     assert not outside
+
+
+def test_generic_names_go_with_the_package_they_lead_to(host: FakeHost) -> None:
+    host.deb("mawk", ["/usr/bin/mawk", "/usr/share/man/man1/mawk.1.gz"])
+    host.deb("gawk", ["/usr/bin/gawk"])
+    host.link("/usr/bin/awk", "/etc/alternatives/awk")
+    host.link("/etc/alternatives/awk", "/usr/bin/mawk")
+    host.link("/usr/share/man/man1/awk.1.gz", "/etc/alternatives/awk.1.gz")
+    host.link("/etc/alternatives/awk.1.gz", "/usr/share/man/man1/mawk.1.gz")
+    host.write(
+        "/var/lib/dpkg/alternatives/awk",
+        "auto\n/bin/awk\nawk.1.gz\n/usr/share/man/man1/awk.1.gz\nnawk\n/usr/bin/nawk\n\n"
+        "/usr/bin/gawk\n10\n\n\n/usr/bin/mawk\n5\n/usr/share/man/man1/mawk.1.gz\n\n\n",
+    )
+    apt = Apt(host.root)
+    mawk = package(host, "/etc/alternatives/awk")
+    assert mawk.name == "mawk" and apt.owner("/usr/bin/awk") == mawk
+    assert [file.path for file in apt.files(mawk)] == [
+        "/etc/alternatives/awk", "/usr/bin/awk", "/usr/bin/mawk",
+    ]  # fmt: skip
+    gawk = apt.owner("/usr/bin/gawk")
+    assert gawk is not None
+    assert [file.path for file in apt.files(gawk)] == ["/usr/bin/gawk"]
+
+
+@pytest.mark.parametrize("text", [b"", b"auto\n", b"\xff\n\xff", b"auto\n/usr/bin/x\n\n"])
+def test_damaged_alternatives_name_nothing(host: FakeHost, text: bytes) -> None:
+    host.write("/var/lib/dpkg/alternatives/x", text)
+    host.deb("tool", ["/usr/bin/tool"])
+    assert package(host, "/usr/bin/tool").name == "tool"
+
+
+def needs(host: FakeHost, program: str) -> list[str]:
+    return sorted(found.key for found in Apt(host.root).environment(program))
+
+
+def test_what_a_program_depends_on(host: FakeHost) -> None:
+    host.deb("tool", ["/usr/bin/tool"], needs="a (>= 1) | b, libv-dev, gone | c:any, libc6")
+    host.deb("a", ["/usr/share/a"], needs="tool")
+    host.deb("b", ["/usr/share/b"])
+    host.deb("c", ["/usr/share/c"], arch="all", needs="tool [amd64]")
+    host.deb("v2", ["/usr/share/v2"], provides="libv-dev (= 2), other")
+    host.deb("libc6", ["/usr/lib32/libc.so.6"], arch="i386", listed_as="libc6:i386")
+    assert needs(host, "/usr/bin/tool") == [
+        "a:amd64", "c:all", "libc6:amd64", "tool:amd64", "v2:amd64",
+    ]  # fmt: skip
+    assert needs(host, "/usr/share") == [] and needs(host, "/opt/x") == []
