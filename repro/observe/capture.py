@@ -81,11 +81,13 @@ def _copied_up_alone(
     """Whether overlayfs has copied a file and nothing changed it: a hard link was made to it,
     or it was opened for writing and left alone.
     """
-    if not stat.S_ISREG(before.st_mode) or before.st_mode != now.st_mode:
+    if before.st_mode != now.st_mode:
         return False
     if (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
         return False
     with contextlib.suppress(OSError):
+        if stat.S_ISLNK(now.st_mode):
+            return os.readlink(old) == os.readlink(os.path.join(upper, path))
         return filecmp.cmp(old, os.path.join(upper, path), shallow=False)
     return False
 

@@ -28,6 +28,8 @@ _PYTHON = re.compile(r"/lib(?:64)?/python(\d+\.\d+)/")
 _TESTS = re.compile(r"/(?:tests?|testing_data|baseline_images)/")
 _SITES = ("python3*/site-packages", "python3*/dist-packages")
 
+_PATH_MAX = 4096
+
 
 @dataclass(frozen=True)
 class _Dist:
@@ -258,7 +260,10 @@ def _recorded(record: Path) -> Iterator[str]:
     """The paths in a RECORD. Raises ValueError that names the file when it is damaged."""
     try:
         with record.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield from (row[0] for row in csv.reader(stream) if row)
+            for row in csv.reader(stream):
+                if row and len(row[0]) > _PATH_MAX:
+                    raise ValueError(f"{record}: a path of {len(row[0])} characters")
+                yield from row[:1]
     except csv.Error as error:
         raise ValueError(f"{record}: {error}") from error
 
