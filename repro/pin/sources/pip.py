@@ -27,7 +27,6 @@ _SITE = re.compile(r"^(.*?/(?:site|dist)-packages)/")
 _PYTHON = re.compile(r"/lib(?:64)?/python(\d+\.\d+)/")
 _TESTS = re.compile(r"/(?:tests?|testing_data|baseline_images)/")
 _SITES = ("python3*/site-packages", "python3*/dist-packages")
-
 _PATH_MAX = 4096
 
 
@@ -261,8 +260,8 @@ def _recorded(record: Path) -> Iterator[str]:
     try:
         with record.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             for row in csv.reader(stream):
-                if row and len(row[0]) > _PATH_MAX:
-                    raise ValueError(f"{record}: a path of {len(row[0])} characters")
+                if max(map(len, row), default=0) > _PATH_MAX:
+                    raise ValueError(f"{record}: a field of {max(map(len, row))} characters")
                 yield from row[:1]
     except csv.Error as error:
         raise ValueError(f"{record}: {error}") from error
