@@ -208,11 +208,12 @@ class Apt(PackageSource):
             except OSError:
                 continue
             lines = [line for line in text.split("\n") if line.startswith("/") and line != "/."]
-            return [self._diverted(line, name) for line in lines]
+            moved = self._load_diversions()
+            return [line if line not in moved else _diverted(moved, line, name) for line in lines]
         return []
 
-    def _diverted(self, path: str, name: str) -> str:
-        """Where the file lies when another package took its place (dpkg-divert(1))."""
+    def _load_diversions(self) -> dict[str, tuple[str, str]]:
+        """Where files lie whose place another package took, and that package."""
         if self._diversions is None:
             self._diversions = {}
             database = Path(self.host("/var/lib/dpkg/diversions"))
@@ -222,8 +223,7 @@ class Apt(PackageSource):
                     lines[::3], lines[1::3], lines[2::3], strict=False
                 ):
                     self._diversions[place] = (other, package)
-        other, package = self._diversions.get(path, (path, name))
-        return path if package == name else other
+        return self._diversions
 
     def _native(self) -> str:
         """The architecture of dpkg itself (dpkg --print-architecture)."""
@@ -301,6 +301,12 @@ class Apt(PackageSource):
 def _reason(path: str) -> str | None:
     """Why a file is not packed, None when it is."""
     return next((why for why, pattern in _NOT_PACKED if pattern.match(path)), None)
+
+
+def _diverted(moved: dict[str, tuple[str, str]], path: str, name: str) -> str:
+    """Where a package's file really lies (dpkg-divert(1))."""
+    other, package = moved[path]
+    return path if package == name else other
 
 
 def _depends(fields: dict[str, str]) -> Iterator[list[str]]:

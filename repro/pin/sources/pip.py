@@ -181,7 +181,7 @@ class Pip(PackageSource):
             for name in _recorded(record):
                 if not name.endswith(".pyc"):
                     path = name if name.startswith("/") else f"{site}/{name}"
-                    members.append(os.path.normpath(path))
+                    members.append(os.path.normpath(path) if "./" in name else path)
         return _Dist(
             name=fields["Name"][0],
             version=fields["Version"][0],
