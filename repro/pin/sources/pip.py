@@ -101,8 +101,26 @@ class Pip(PackageSource):
         for requirement in self._requirements(dist):
             if _applies(requirement, environment):
                 key = canonicalize_name(requirement.name)
-                if key in self._sites[site]:
-                    yield self._ref(site, key)
+                for place in (site, *self._sites_behind(site)):
+                    found = self._sites[place].get(key)
+                    # Elsewhere what has no RECORD is another package manager's.
+                    if found is not None and (place == site or found.recorded):
+                        yield self._ref(place, key)
+                        break
+
+    def _sites_behind(self, site: str) -> Iterator[str]:
+        """Site folders that a venv sees besides its own (``include-system-site-packages``)."""
+        prefix = site.rpartition("/lib/")[0]
+        try:
+            text = Path(self.host(f"{prefix}/pyvenv.cfg")).read_text("utf-8", "surrogateescape")
+        except OSError:
+            return
+        lines = (line.partition("=") for line in text.splitlines())
+        fields = {key.strip().lower(): value.strip() for key, _, value in lines}
+        if fields.get("include-system-site-packages", "").lower() == "true":
+            for other in self._sites_below(os.path.dirname(fields.get("home", ""))):
+                self._load(other)
+                yield other
 
     def _environment(self, prefix: str) -> Iterator[PackageRef]:
         for site in self._sites_below(prefix):

@@ -226,3 +226,14 @@ def test_this_tests_own_environment() -> None:
     assert ref.name == "pytest" and ref.version == pytest.__version__ and path in files
     assert all(pip.owner(file) == ref for file in files)
     assert "pluggy" in {need.name for need in pip.requires(ref)}
+
+
+@pytest.mark.parametrize(("setting", "found"), [("true", ["base"]), ("false", [])])
+def test_requirements_in_the_base_of_a_venv(host: FakeHost, setting: str, found: list[str]) -> None:
+    host.write(
+        f"{VENV}/pyvenv.cfg", f"home = /opt/py/bin\ninclude-system-site-packages = {setting}\n"
+    )
+    host.dist(SITE, "frame", files=["frame.py"], requires=["base"])
+    host.dist("/opt/py/lib/python3.11/site-packages", "base", files=["base.py"])
+    frame = owner(host, f"{SITE}/frame.py")
+    assert [ref.name for ref in Pip(host.root).requires(frame)] == found
