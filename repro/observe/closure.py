@@ -71,7 +71,8 @@ class _Builder:
     ) -> None:
         self._observation = observation
         self._root = root
-        self._home = home
+        self._called_home = home
+        self._home = os.path.realpath(home)
         self._indexes = [index for index in indexes if index.usable() is None]
         self._entries: dict[str, FileEntry] = {}
         self._packages: dict[tuple[str, str], PackageRef] = {}
@@ -91,13 +92,13 @@ class _Builder:
         """What every image has, and further empty folders."""
         for folder in folders:
             self._folder(folder, LayerKind.CODE, "repro")
-        for entry in (*system_files(self._home), *merged_links()):
+        for entry in (*system_files(self._called_home), *merged_links()):
             self._entries[entry.path] = entry
         for index in self._indexes:
             for package in index.always():
                 self._add_package(package)
         self._folder(self._root, LayerKind.CODE, "project")
-        if os.path.isdir(self._home):
+        if self._resolver.real(self._called_home) == self._home and os.path.isdir(self._home):
             self._folder(self._home, LayerKind.CODE, "home")
 
     def elsewhere(self) -> None:

@@ -389,3 +389,25 @@ def test_the_base_layer_does_not_depend_on_the_run(sample: Sample) -> None:
     sample.listed("/usr/share")
     assert base() == plain
     assert sample.entry(sample.close(), manual).kind is LayerKind.SYSTEM
+
+
+def test_a_home_behind_a_link(sample: Sample) -> None:
+    """Secrets and caches are known by their real place, and the link is there."""
+    sample.write("/disk/ann/.ssh/config", "Host x")
+    sample.write("/disk/ann/.cache/tool/x")
+    sample.write("/disk/ann/.Rprofile")
+    sample.link("/users", "disk")
+    sample.home = f"{sample.root}/users/ann"
+    sample.read("/users/ann/.ssh/config", "/users/ann/.cache/tool/x", "/users/ann/.Rprofile")
+    found = sample.close()
+    entries = sample.entries(found)
+    assert entries["/users"].target == "disk"
+    assert entries["/disk/ann"].type is EntryType.FOLDER
+    assert {path for path in entries if path.startswith("/disk/ann/")} == {"/disk/ann/.Rprofile"}
+    passwd = sample.entry(found, "/etc/passwd").content or b""
+    assert sample.home.encode() in passwd
+
+
+def test_a_home_that_is_not_there(sample: Sample) -> None:
+    sample.home = f"{sample.root}/nobody"
+    assert "/nobody" not in sample.entries(sample.close())

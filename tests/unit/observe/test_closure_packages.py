@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from repro.model.project import EntryType, LayerKind
+from repro.observe.closure_libraries import Libraries, configured_folders
+from repro.pin.sources.apt import Apt
 from tests.unit.observe.closure_sample import Sample, names
 
 SITE = "/venv/lib/python3.11/site-packages"
@@ -137,3 +139,21 @@ def test_whole_packages_are_packed_once_each(sample: Sample) -> None:
     assert len(paths) == len(set(paths))
     assert paths == sorted(paths, key=os.fsencode)
     assert len([item for item in found.left_out if "tests of" in item.reason]) == 1
+
+
+def test_without_observation_a_program_of_this_system_is_complete(sample: Sample) -> None:
+    apt = Apt()
+    if apt.usable() is not None:
+        if os.environ.get("CI"):
+            pytest.fail("no dpkg here")
+        pytest.skip("no dpkg here")
+    sample.indexes, sample.tracer = [apt, *sample.indexes], "none"
+    sample.started("/usr/bin/tar")
+    found = sample.close()
+    paths = {entry.path for entry in found.files}
+    libraries = Libraries(sorted(configured_folders()))
+    for program in ("/usr/bin/tar", "/usr/bin/bash", "/usr/bin/sort"):
+        assert program in paths
+        named = list(libraries.needed(program))
+        assert named and {os.path.realpath(path) for path in named} <= paths
+    assert {"tar", "libc6"} <= set(names(found.packages))
