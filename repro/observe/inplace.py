@@ -42,14 +42,14 @@ class State:
     @classmethod
     def load(cls, path: str) -> State:
         """Read what ``save`` wrote."""
-        with open(path, encoding="ascii") as stream:
+        with open(path, encoding="utf-8") as stream:
             data = json.load(stream)
         files = {name: (int(a), int(b), int(c), int(d)) for name, (a, b, c, d) in data[0].items()}
         return cls(files=files, folders=data[1])
 
     def save(self, path: str) -> None:
         """Write it as JSON (names that are no text are lone surrogates, escaped)."""
-        with open(path, "w", encoding="ascii") as stream:
+        with open(path, "w", encoding="utf-8") as stream:
             json.dump([self.files, self.folders], stream)
 
 

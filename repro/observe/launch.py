@@ -6,6 +6,7 @@ import array
 import contextlib
 import os
 import platform
+import resource
 import select
 import signal
 import socket
@@ -273,7 +274,7 @@ def _left(before: set[int], pid: int) -> set[int]:
     return children.running((children.strays(before) | children.strays(before)) - {pid})
 
 
-def _reap(pid: int) -> tuple[int, os.struct_rusage]:  # type: ignore[name-defined]
+def _reap(pid: int) -> tuple[int, resource.struct_rusage]:
     _, status, usage = os.wait4(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return (128 - code if code < 0 else code), usage

@@ -258,6 +258,7 @@ class _Session:
                 return memory, True
             shutil.rmtree(memory)
         if wanted == "overlay":
+            shutil.rmtree(own)
             raise RuntimeUnavailable(f"no overlay works here: {reason}", slug="no-overlay")
         self._limits.append(
             f"recorded in place and put back, since no overlay works ({reason}): {_OTHERS}"
