@@ -45,7 +45,7 @@ class NotebookComparator(Comparator):
                 changed += 1
                 _Cell(f"cell {number}", task, findings).compare(one, two)
         _rest(old, new, findings)
-        return findings.result(f"{len(left)} cells, {changed} differ in something")
+        return findings.result(f"{len(left)} cells, {changed} differ")
 
 
 def _cells(data: bytes) -> list[Cell]:

@@ -89,7 +89,7 @@ def verdict() -> Verdict:
                 outcome=Outcome.IDENTICAL, comparator="bytes/1")),
             output("paper.ipynb", Comparison(
                 outcome=Outcome.DIFFERENT, comparator="notebook/1",
-                summary="2 cells, 1 differ in something", removed=("execution counts",),
+                summary="2 cells, 1 differ", removed=("execution counts",),
                 differences=(Difference(where="cell 2 stdout line 1", text="a number in the text differs",
                                         old="slope = 3.25", new="slope = 3.31"),))),
             output("results/model.npz", Comparison(
