@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from repro.model.observation import Change
@@ -138,6 +138,8 @@ MOVES = st.lists(
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(moves=[("cp -r", "d", "d/n")])
+@example(moves=[("ln -sf", "d", "x"), ("cp -r", "d", "x")])
 @given(moves=MOVES)
 def test_any_sequence_of_changes_is_undone(
     tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[str, str, str]]
@@ -147,6 +149,10 @@ def test_any_sequence_of_changes_is_undone(
         words = f"{verb} {first}" if verb in ("rm -rf", "echo n >", "mkdir") else (
             f"{verb} {first} {second}"
         )  # fmt: skip
+        if verb == "cp -r":
+            # A folder copied into itself: how far cp gets depends on the order of its entries.
+            into = f'"$(realpath -m {second})/"'
+            words = f'case {into} in "$(realpath -m {first})"/*) ;; *) {words};; esac'
         lines.append(f"{{ {words}; }} 2>/dev/null || :")
     lab = Lab(tmp_path_factory.mktemp("moves"), FILES)
     (lab.root / "soft").symlink_to("d/a")
