@@ -7,6 +7,35 @@ import os
 import signal
 import time
 
+_THREADS = 17  # num_threads, counted from the state
+
+
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def fork() -> int:
+    """os.fork() that no interruption falls into; in the child they stay blocked.
+
+    A handler that raises while the library's own hooks of fork run is ignored by Python:
+    the interruption would be lost. In the child it would unwind its parent's work.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+def let_interruptions_end_it() -> None:
+    """In a child of ``fork``: signals do again what they do to any program."""
+    for number in (*_INTERRUPTIONS, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
+
 
 def children_of(pid: int) -> set[int]:
     """The direct children of a process, ended ones that nobody waited for included."""
@@ -45,7 +74,14 @@ def _stat_fields(pid: int) -> list[bytes]:
 
 def running(pids: set[int]) -> set[int]:
     """Those that have not ended yet (ended ones stay until they are waited for)."""
-    return {pid for pid in pids if _stat_fields(pid)[:1] not in ([], [b"Z"], [b"X"])}
+    return {pid for pid in pids if _is_running(_stat_fields(pid))}
+
+
+def _is_running(fields: list[bytes]) -> bool:
+    if not fields or fields[0] == b"X":
+        return False
+    # A first thread that ended counts as a zombie while its other threads go on.
+    return fields[0] != b"Z" or int(fields[_THREADS]) > 1
 
 
 def descendants(roots: set[int]) -> set[int]:

@@ -39,6 +39,8 @@ def host_facts(
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
         "locale": values.get("LC_ALL") or values.get("LANG") or "",
         "container": _container(root),
+        "virtual": _virtual(root),
+        "gpu": _gpu(root),
         "numerics": {name: values[name] for name in _NUMERICS if name in values},
     }
 
@@ -89,6 +91,32 @@ def _memory(root: Path) -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def _virtual(root: Path) -> bool:
+    """Whether a hypervisor is below (x86 tells by a processor flag)."""
+    try:
+        text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(
+        line.startswith("flags") and " hypervisor" in f" {line} " for line in text.splitlines()
+    )
+
+
+def _gpu(root: Path) -> list[str]:
+    """Device files of graphics processors, and NVIDIA's driver version where there is one."""
+    found = [
+        f"/{path.relative_to(root)}"
+        for pattern in ("dev/nvidia[0-9]*", "dev/kfd", "dev/dri/renderD*")
+        for path in sorted(root.glob(pattern))
+    ]
+    try:
+        text = (root / "proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
+        found.append(text.split("\n", 1)[0].strip())
+    except OSError:
+        pass
+    return found
 
 
 def _container(root: Path) -> str:

@@ -78,7 +78,11 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
     before = children.children_of(os.getpid())
     started = time.monotonic()
     with subreaper():
-        child = _Child(what)
+        try:
+            child = _Child(what)
+        except BaseException:
+            children.end_all(before)
+            raise
         output = _Output(child.output, what.on_output)
         watch = _Watch()
         watcher = threading.Thread(target=_watch, args=(child.pid, what.timeout, before, watch))
@@ -134,7 +138,7 @@ class _Child:
         errors, their_errors = os.pipe()
         self.output, their_output = os.pipe()
         stdin = what.stdin if what.stdin is not None else os.open(os.devnull, os.O_RDONLY)
-        self.pid = os.fork()
+        self.pid = children.fork()
         if self.pid == 0:
             # Its copies of our ends would hide from it that this process has died.
             self._socket.close()
@@ -198,9 +202,7 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
     """In the child: own session, overlay, listener, then the program. Never returns."""
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE,
-                       signal.SIGXFSZ):  # fmt: skip
-            signal.signal(number, signal.SIG_DFL)
+        children.let_interruptions_end_it()
         os.dup2(stdin, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

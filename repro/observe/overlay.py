@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from repro.observe import kernel
+from repro.observe import children, kernel
 from repro.primitives.files import walk
 from repro.primitives.texts import printable
 
@@ -164,7 +164,7 @@ def reason_against(root: str, scratch: str) -> str | None:
         os.mkdir(upper)
         os.mkdir(work)
         read, write = os.pipe()
-        pid = os.fork()
+        pid = children.fork()
         if pid == 0:
             said = b""
             try:

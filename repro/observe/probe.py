@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 
-from repro.observe import kernel
+from repro.observe import children, kernel
 from repro.observe.notifier import ANSWER, CONTINUE, NOTICE, RECV, SEND
 from repro.observe.tables import ARCHITECTURES, SECCOMP_CALL, SIGNATURES
 
@@ -25,7 +25,7 @@ def reason_against_notify() -> str | None:
     if machine not in SECCOMP_CALL:
         return f"no table of system calls for {machine}"
     ours, theirs = socket.socketpair()
-    pid = os.fork()
+    pid = children.fork()
     if pid == 0:
         ours.close()
         _child(theirs)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
 import os
 import platform
+import socket
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,11 @@ from pathlib import Path
 import pytest
 
 from repro.model.observation import Change
+from repro.observe import kernel
 from repro.observe.kernel import Peek
+from repro.observe.ledger import Ledger
+from repro.observe.notifier import Notifier
+from repro.observe.probe import reason_against_notify
 from tests.unit.observe.recording_sample import PYTHON, Lab, changes, compiled, got, need
 
 INT80 = r"""
@@ -253,6 +261,58 @@ def test_orphans_of_orphans_are_found(lab: Lab) -> None:
     seen = lab.sh("( ( ( sleep 5432 & ) & ) & ) ; true")
     assert not alive(b"5432")
     assert any("outlived" in limit for limit in seen.limits)
+
+
+DETACHED = r"""
+#include <pthread.h>
+#include <unistd.h>
+#include <fcntl.h>
+static void *late(void *unused) {
+    usleep(300000);
+    close(creat("late", 0644));
+    return unused;
+}
+int main(void) {
+    pthread_t other;
+    pthread_create(&other, 0, late, 0);
+    pthread_exit(0);
+}
+"""
+
+
+@pytest.mark.parametrize("how", ["{program}", "({program} &)"])
+def test_a_program_whose_first_thread_ends_early(lab: Lab, how: str) -> None:
+    program = compiled(lab.folder, DETACHED, "-pthread")
+    seen = lab.sh(how.format(program=program))
+    assert changes(seen) == {"late": Change.CREATED}
+    assert not any("outlived" in limit for limit in seen.limits)
+
+
+def test_the_bell_ends_the_loop_where_the_listener_does_not_hang_up() -> None:
+    """As before Linux 6.11, where it stays open until the ended programs are waited for."""
+    if reason_against_notify() is not None:
+        pytest.skip("no listener")
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            listener = array.array("i", [kernel.install_listener()])
+            theirs.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, listener)])
+            theirs.recv(1)
+        finally:
+            os._exit(0)
+    theirs.close()
+    _, extra, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(4))
+    (listener,) = struct.unpack("i", extra[0][2][:4])
+    bell, ring = os.pipe()
+    threading.Timer(0.1, os.write, (ring, b".")).start()
+    Notifier(listener, platform.machine(), Ledger(), None).run(bell)
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    ours.close()
+    os.waitpid(pid, 0)
+    for fd in (listener, bell, ring):
+        os.close(fd)
 
 
 def test_a_program_below_another_root_is_said(lab: Lab) -> None:

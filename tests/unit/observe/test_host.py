@@ -106,3 +106,22 @@ def test_support_says_what_a_recording_then_does(
 def test_without_strace_on_the_path_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "PATH", "/nonexistent")
     assert tracer_support()["strace"] == "strace is not installed"
+
+
+def test_graphics_processors_and_hypervisors_are_seen(root: Path) -> None:
+    assert host_facts(root, {})["gpu"] == []
+    for place in ("dev/nvidia0", "dev/nvidiactl", "dev/dri/renderD128", "dev/dri/card0"):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text("")
+    version = root / "proc/driver/nvidia/version"
+    version.parent.mkdir(parents=True)
+    version.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module 535.1\nGCC version: 12\n")
+    assert host_facts(root, {})["gpu"] == [
+        "/dev/nvidia0", "/dev/dri/renderD128",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module 535.1",
+    ]  # fmt: skip
+    cpuinfo = root / "proc/cpuinfo"
+    cpuinfo.write_text("model name : x\nflags : fpu avx hypervisor\n")
+    assert host_facts(root, {})["virtual"] is True
+    cpuinfo.write_text("model name : hypervisor\nflags : fpu avx\n")
+    assert host_facts(root, {})["virtual"] is False

@@ -6,6 +6,8 @@ import ctypes
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pytest
 from repro.model.observation import Change
 from repro.observe.capture import restore
 from repro.observe.overlay import reason_against
-from tests.unit.observe.recording_sample import Lab, changes, compiled, got, tree
+from tests.unit.observe.recording_sample import Lab, changes, compiled, got, need, tree
 
 NOBODY = 65534
 Answer = TypeVar("Answer")
@@ -179,3 +181,31 @@ def test_a_file_that_nobody_may_read_is_no_trouble_in_an_overlay(folder: Path) -
         return found
 
     assert as_user(work) == {"out": Change.CREATED}
+
+
+def test_root_without_the_administrators_capability(tmp_path: Path) -> None:
+    """As in a container: the overlay needs an own user namespace, the filter perhaps
+    NO_NEW_PRIVS.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("root's capabilities need root")
+    setpriv = need("setpriv")
+    lab = Lab(tmp_path, {"in.csv": "1\n"})
+    code = f"""
+import sys
+sys.path[:0] = {[each for each in sys.path if each]!r}
+from repro.model.project import Step
+from repro.observe.recorder import RecordRequest, record
+seen = record(RecordRequest(
+    root={str(lab.root)!r},
+    steps=(Step(name="s", argv=("/bin/sh", "-c", "cat in.csv > out; id -u")),),
+    environment={{"PATH": "/usr/bin:/bin"}}, scratch={str(lab.scratch)!r}))
+print(seen.tracer, seen.steps[0].tail, [path for path, _ in seen.changes])
+print([each.path for each in seen.accesses if each.path.endswith("in.csv")])
+print(seen.capture == "overlay" or seen.limits)
+"""
+    words = [setpriv, "--bounding-set=-sys_admin", sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.stdout.splitlines()[:2] == ["notify ('0',) ['out']", f"['{lab.root}/in.csv']"], done
+    assert done.stdout.splitlines()[2] != "()"
+    assert not (lab.root / "out").exists() or "in place" in done.stdout
