@@ -122,6 +122,10 @@ def start(notebook):
         sys.exit("this Python has no jupyter_client: pip install ipykernel")
     name = notebook.get("metadata", {}).get("kernelspec", {}).get("name", "python3")
     folder = os.path.dirname(os.path.abspath(sys.argv[1]))
+    # Set for scripts, which have no display. A kernel draws into the notebook, but only when
+    # nothing is set: with Agg a notebook without `%matplotlib inline` loses every figure.
+    if os.environ.get("MPLBACKEND") == "Agg":
+        del os.environ["MPLBACKEND"]
     try:
         return start_new_kernel(kernel_name=name, startup_timeout=120, cwd=folder)
     except NoSuchKernel:
