@@ -15,16 +15,22 @@ say() { printf '\n== %s\n' "$*"; }
   exit 1
 }
 
+environment() { # folder, what pip is to install...
+  folder=$1
+  shift
+  # Whatever is there already stays: one that was half made is completed.
+  "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv "$folder"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
 say "installing repro into .venv"
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check .
+environment .venv -e . # as `make test` does, so that neither leaves the other an old copy
 repro=$PWD/.venv/bin/repro
 "$repro" doctor || { echo "this machine cannot verify: see the mends above" >&2; exit 6; }
 
 say "installing the analyses' own packages into $out/env (numpy, pandas, matplotlib, ipykernel)"
 mkdir -p "$out"
-[ -x "$out/env/bin/python" ] || "$python" -m venv "$out/env"
-"$out/env/bin/python" -m pip install --quiet --disable-pip-version-check -r examples/requirements.txt
+environment "$out/env" -r examples/requirements.txt
 env=$PWD/$out/env/bin
 
 round() { # name, folder, command...
@@ -38,10 +44,12 @@ round() { # name, folder, command...
 
 round fire-ants examples/fire-ants -- python analysis.py
 round notebook examples/notebook paper.ipynb
-if command -v cc >/dev/null && command -v awk >/dev/null && command -v make >/dev/null; then
-  round c-awk examples/c-awk
-else
+if ! command -v cc >/dev/null; then
   say "c-awk: skipped, there is no C compiler (apt install gcc libc6-dev)"
+elif ! command -v awk >/dev/null; then
+  say "c-awk: skipped, there is no awk (apt install gawk)"
+else
+  round c-awk examples/c-awk
 fi
 if command -v Rscript >/dev/null; then
   round r-lm examples/r-lm -- Rscript analysis.R
