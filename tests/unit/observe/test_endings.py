@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.observe.recording_sample import Lab, tree
-from tests.unit.observe.test_hard_programs import alive
+from tests.unit.observe.test_hard_programs import alive, own_word
 
 RECORDER = """
 import signal, sys
@@ -52,7 +52,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made.close()
 
 
-def start(lab: Lab, word: int, capture: str, tracer: str = "notify") -> subprocess.Popen[bytes]:
+def start(lab: Lab, word: str, capture: str, tracer: str = "notify") -> subprocess.Popen[bytes]:
     code = RECORDER.format(
         path=[each for each in sys.path if each], root=str(lab.root), scratch=str(lab.scratch),
         script=SCRIPT.format(word=word), capture=capture, tracer=tracer,
@@ -74,13 +74,13 @@ def gone(word: bytes) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption(lab: Lab, number: signal.Signals, capture: str) -> None:
     before = tree(lab.root)
-    word = 700_000 + 10 * number + (capture == "overlay")
+    word = own_word(700_000 + 10 * number + (capture == "overlay"))
     with start(lab, word, capture) as child:
         child.send_signal(number)
         said, _ = child.communicate(timeout=60)
     assert child.returncode == 130
     assert f"interrupted {int(number)}".encode() in said
-    assert gone(str(word).encode())
+    assert gone(word.encode())
     assert tree(lab.root) == before
     assert list(lab.scratch.iterdir()) == []
     assert str(lab.folder) not in Path("/proc/self/mountinfo").read_text()
@@ -93,18 +93,19 @@ def test_an_interruption_of_the_other_tracers(lab: Lab, tracer: str) -> None:
     if tracer == "strace":
         need("strace")
     before = tree(lab.root)
-    word = 710_000 + len(tracer)
+    word = own_word(710_000 + len(tracer))
     with start(lab, word, "overlay", tracer) as child:
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=60)
     assert child.returncode == 130
-    assert gone(str(word).encode())
+    assert gone(word.encode())
     assert tree(lab.root) == before
 
 
 def test_a_killed_recorder_hangs_nobody_and_leaves_the_folder(lab: Lab) -> None:
     before = tree(lab.root)
-    with start(lab, 720_001, "overlay") as child:
+    word = own_word(720_001)
+    with start(lab, word, "overlay") as child:
         below = descendants(child.pid)
         assert len(below) >= 2
         child.kill()
@@ -116,9 +117,9 @@ def test_a_killed_recorder_hangs_nobody_and_leaves_the_folder(lab: Lab) -> None:
         time.sleep(0.02)
     assert tree(lab.root) == before
     for pid in below:
-        if b"720001" in command(pid):
+        if word.encode() in command(pid):
             os.kill(pid, signal.SIGKILL)  # idle: it makes no call that could fail
-    assert gone(b"720001")
+    assert gone(word.encode())
 
 
 def test_an_error_while_recording_puts_the_folder_back(
