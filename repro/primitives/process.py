@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,32 @@ def run(
     return Finished(exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
+class _Claims:
+    """How many threads want this process to be a subreaper, and what it was before."""
+
+    lock = threading.Lock()
+    count = 0
+    before = 0
+
+
 @contextlib.contextmanager
 def subreaper() -> Iterator[None]:
-    """Orphans of this process's descendants become its children meanwhile (prctl(2))."""
+    """Orphans of this process's descendants become its children meanwhile (prctl(2)).
+
+    The setting belongs to the process: the last of several threads puts it back.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with _Claims.lock:
+        if _Claims.count == 0:
+            now = ctypes.c_int()
+            libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(now), 0, 0, 0)
+            _Claims.before = now.value
+            libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _Claims.count += 1
     try:
         yield
     finally:
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        with _Claims.lock:
+            _Claims.count -= 1
+            if _Claims.count == 0:
+                libc.prctl(_PR_SET_CHILD_SUBREAPER, _Claims.before, 0, 0, 0)

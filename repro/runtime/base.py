@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from repro.errors import ReproError, RuntimeUnavailable
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.primitives.texts import printable
+from repro.runtime.request import check_request
 
 
 class Runtime(abc.ABC):
@@ -19,26 +21,42 @@ class Runtime(abc.ABC):
         """None when this engine works here, else the reason with its mend; tried by doing."""
         try:
             return self._usable()
-        except (OSError, ReproError) as error:
-            return str(error)
+        except ReproError as error:
+            return f"{error.message} ({error.hint})" if error.hint else error.message
+        except Exception as error:
+            return _words(error)
 
     def seal(self, network: str = "none") -> Seal:
-        """What a run enforces, by which mechanism, and what it does not."""
-        return self._seal(network)
+        """What a run enforces, by which mechanism, and what it does not.
+
+        Raises RuntimeUnavailable when the engine is not here.
+        """
+        try:
+            return self._seal(network)
+        except ReproError:
+            raise
+        except Exception as error:
+            raise self._stray(error) from error
 
     def run(self, request: SandboxRequest) -> SandboxResult:
         """Run to the end; no process of it is left afterwards.
 
         Raises RuntimeUnavailable when the sandbox cannot be set up, RerunFailed when the
-        command cannot be started inside it.
+        command cannot be started inside it or could steer the engine.
         """
+        check_request(request)
         try:
             return self._run(request)
-        except OSError as error:
-            raise RuntimeUnavailable(
-                f"{self.name} could not run: {error.strerror or error}",
-                hint="`repro doctor` says what this machine lacks",
-            ) from error
+        except ReproError:
+            raise
+        except Exception as error:
+            raise self._stray(error) from error
+
+    def _stray(self, error: Exception) -> RuntimeUnavailable:
+        return RuntimeUnavailable(
+            f"{self.name} could not run: {_words(error)}",
+            hint="`repro doctor` says what this machine lacks",
+        )
 
     @abc.abstractmethod
     def _usable(self) -> str | None: ...
@@ -48,3 +66,10 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def _run(self, request: SandboxRequest) -> SandboxResult: ...
+
+
+def _words(error: Exception) -> str:
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return printable(said or type(error).__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 from repro.errors import RuntimeUnavailable
 from repro.primitives.texts import human_size
 from repro.runtime.choose import all_engines
-from repro.runtime.engines.bubblewrap import find_launcher
+from repro.runtime.launcher import find_launcher
 from repro.runtime.seccomp import AUDIT
 
 _SYSCTL = Path("/proc/sys")

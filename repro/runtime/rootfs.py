@@ -18,6 +18,13 @@ _FOLDERS = (*MOUNT_POINTS, "sys", "run", "etc", "var")
 _SHARED = ("tmp", "var/tmp")
 UID = 1000
 
+_READ_ONLY = ("sys", "fs", "irq", "bus", "sysrq-trigger")
+_HIDDEN = (
+    "acpi", "asound", "kcore", "keys", "kmsg", "kallsyms", "kpagecgroup", "kpagecount",
+    "kpageflags", "latency_stats", "mtrr", "pagetypeinfo", "sched_debug", "scsi", "slabinfo",
+    "timer_list", "timer_stats", "vmallocinfo",
+)  # fmt: skip
+
 
 def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
     """Fill an empty folder. ``home`` is the analysis's HOME; ``resolver`` is resolv.conf."""
@@ -40,6 +47,25 @@ def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
     (folder / "etc" / "resolv.conf").write_bytes(resolver)
 
 
+def proc_masks(folder: str) -> list[str]:
+    """The launcher's options that keep a run from the kernel's own files below /proc.
+
+    The kernel lets whoever is root on the host write ``/proc/sys`` and read ``slabinfo``,
+    whatever namespace or capabilities it has left; for others these files are closed anyway.
+    The lists are those of the OCI runtime specification and more. ``folder`` is an
+    empty folder of the host. These targets lie in a fresh procfs, which no image can change.
+    """
+    words = []
+    for name in _READ_ONLY:
+        if os.path.lexists(f"/proc/{name}"):
+            words += ["--ro-bind", f"/proc/{name}", f"/proc/{name}"]
+    for name in _HIDDEN:
+        path = f"/proc/{name}"
+        if os.path.lexists(path):
+            words += ["--ro-bind", folder if os.path.isdir(path) else "/dev/null", path]
+    return words
+
+
 def check_upper(upper: str) -> None:
     """Refuse a writable layer that would steer the next start.
 
@@ -51,6 +77,11 @@ def check_upper(upper: str) -> None:
             status = os.lstat(f"{upper}/{name}")
         except FileNotFoundError:
             continue
+        except PermissionError:
+            raise RerunFailed(
+                "an earlier step closed / in the sandbox; the next one is not started",
+                slug="hostile-step",
+            ) from None
         if not stat.S_ISDIR(status.st_mode):
             raise RerunFailed(
                 f"an earlier step replaced /{name} in the sandbox; the next one is not started",

