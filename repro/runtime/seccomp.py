@@ -16,11 +16,12 @@ from repro.errors import RuntimeUnavailable
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
-_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
+_NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _CLONE_NEWUSER = 0x10000000
 _NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} and NEWTIME
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
+_NETLINK, _NETLINK_ROUTE = 16, 0  # the route family is what getaddrinfo and getifaddrs ask
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """AUDIT_ARCH values of the architectures that the filter knows."""
@@ -32,7 +33,7 @@ _COMMON: Mapping[str, int] = {
 }  # fmt: skip
 _X86_64: Mapping[str, int] = {
     **_COMMON,
-    "ioctl": 16, "socket": 41, "clone": 56, "ptrace": 101, "personality": 135,
+    "ioctl": 16, "socket": 41, "socketpair": 53, "clone": 56, "ptrace": 101, "personality": 135,
     "pivot_root": 155, "chroot": 161, "acct": 163, "mount": 165, "umount2": 166,
     "swapon": 167, "swapoff": 168, "reboot": 169, "iopl": 172, "ioperm": 173,
     "init_module": 175, "delete_module": 176, "quotactl": 179, "kexec_load": 246,
@@ -43,7 +44,7 @@ _X86_64: Mapping[str, int] = {
 }  # fmt: skip
 _AARCH64: Mapping[str, int] = {
     **_COMMON,
-    "ioctl": 29, "socket": 198, "clone": 220, "ptrace": 117, "personality": 92,
+    "ioctl": 29, "socket": 198, "socketpair": 199, "clone": 220, "ptrace": 117, "personality": 92,
     "pivot_root": 41, "chroot": 51, "acct": 89, "mount": 40, "umount2": 39,
     "swapon": 224, "swapoff": 225, "reboot": 142, "init_module": 105, "delete_module": 106,
     "quotactl": 60, "kexec_load": 104, "add_key": 217, "request_key": 218, "keyctl": 219,
@@ -57,7 +58,7 @@ _ABSENT = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "o
            "open_tree_attr")  # fmt: skip
 """Answered with ENOSYS, so that libraries fall back to the older call."""
 
-_BY_ARGUMENT = ("ioctl", "socket", "clone", "personality", "unshare")
+_BY_ARGUMENT = ("ioctl", "socket", "socketpair", "clone", "personality", "unshare")
 
 
 def filter_program(machine: str) -> bytes:
@@ -83,7 +84,8 @@ def filter_program(machine: str) -> bytes:
         if name not in _BY_ARGUMENT:
             error = _ENOSYS if name in _ABSENT else _EPERM
             parts += [_op(_JEQ, number, 0, 1), _op(_RET, _ERRNO | error)]
-    parts += _ioctl(table["ioctl"]) + _socket(table["socket"])
+    parts += _ioctl(table["ioctl"])
+    parts += _socket(table["socket"]) + _socket(table["socketpair"])
     parts += _clone(table["clone"], _CLONE_NEWUSER) + _clone(table["unshare"], _NAMESPACES)
     parts += _personality(table["personality"])
     parts.append(_op(_RET, _ALLOW))
@@ -102,8 +104,17 @@ def _ioctl(number: int) -> list[bytes]:
 
 
 def _socket(number: int) -> list[bytes]:
-    checks = [_op(_JEQ, family, len(_FAMILIES) - at, 0) for at, family in enumerate(_FAMILIES)]
-    body = [_op(_LD, _ARG0), *checks, _op(_RET, _ERRNO | _EAFNOSUPPORT), _op(_RET, _ALLOW)]
+    """Other families only load kernel modules that an analysis has no use for."""
+    checks = [_op(_JEQ, family, len(_FAMILIES) - at + 3, 0) for at, family in enumerate(_FAMILIES)]
+    body = [
+        _op(_LD, _ARG0),
+        *checks,
+        _op(_JEQ, _NETLINK, 0, 2),
+        _op(_LD, _ARG2),
+        _op(_JEQ, _NETLINK_ROUTE, 1, 0),
+        _op(_RET, _ERRNO | _EAFNOSUPPORT),
+        _op(_RET, _ALLOW),
+    ]
     return [_op(_JEQ, number, 0, len(body)), *body]
 
 
