@@ -1,4 +1,4 @@
-"""Three analyses that none of us wrote, unmodified: from two source distributions and a Debian package.
+"""Analyses that none of us wrote, unmodified: from source distributions and a Debian package.
 
 Fetched by name when the test runs; each goes round whole: snapshot, then verify from an empty
 cache.
@@ -38,7 +38,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the released packages that the examples are about."""
     venv = tmp_path_factory.mktemp("foreign") / "env"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip(venv / "bin/python", "install", "control==0.10.2", "lmfit==1.3.4", "pandas", "ipykernel")
+    packages = ("control==0.10.2", "lmfit==1.3.4", "emcee==3.1.6", "corner==2.2.3")
+    pip(venv / "bin/python", "install", *packages, "pandas", "ipykernel")
     return venv / "bin" / "python"
 
 
@@ -82,6 +83,20 @@ def verdicts(found: dict[str, Any]) -> dict[str, str]:
     return {output["path"]: output["verdict"] for output in found["outputs"]}
 
 
+def recorded(folder: Path, name: str) -> bytes:
+    """A recorded result, out of the archive: two empty files would be identical as well."""
+    repro = [sys.executable, "-m", "repro", "extract", "-q", "--results"]
+    subprocess.run([*repro, folder / "foreign.repro", folder / "results"], check=True)
+    return (folder / "results" / name).read_bytes()
+
+
+def figures(notebook: bytes) -> int:
+    """How many images the cells of a notebook gave, none of them having failed."""
+    outputs = [out for cell in json.loads(notebook)["cells"] for out in cell.get("outputs", [])]
+    assert not [out for out in outputs if out["output_type"] == "error"]
+    return sum("image/png" in out.get("data", {}) for out in outputs)
+
+
 def test_notebook_of_control(python: Path, tmp_path: Path) -> None:
     """Describing functions of nonlinear systems: figures, and objects shown by their address."""
     name = "describing_functions.ipynb"
@@ -89,6 +104,16 @@ def test_notebook_of_control(python: Path, tmp_path: Path) -> None:
     found = go_round(project, tmp_path, f"{python.parent}:/usr/bin:/bin", name)
     assert verdicts(found) == {name: "equivalent"}
     assert "memory addresses" in str(found["outputs"][0]["removed"])
+    assert figures(recorded(tmp_path, name)) >= 5
+
+
+def test_tutorial_of_emcee(python: Path, tmp_path: Path) -> None:
+    """A Markov chain of five thousand steps, seeded, in a notebook with figures."""
+    name = "line.ipynb"
+    project = from_sdist("emcee==3.1.6", tmp_path, f"docs/tutorials/{name}")
+    found = go_round(project, tmp_path, f"{python.parent}:/usr/bin:/bin", name)
+    assert verdicts(found) == {name: "identical"}
+    assert figures(recorded(tmp_path, name)) >= 5
 
 
 def test_script_of_lmfit(python: Path, tmp_path: Path) -> None:
@@ -100,6 +125,8 @@ def test_script_of_lmfit(python: Path, tmp_path: Path) -> None:
         "--", "sh", "-c", f"python {script} > report.txt",
     )  # fmt: skip
     assert verdicts(found) == {"report.txt": "identical"}
+    # NIST's certified residual sum of squares for this data set is 1.2475282092E+03.
+    assert b"chi-square         = 1247.52821" in recorded(tmp_path, "report.txt")
 
 
 def test_vignette_of_zoo(tmp_path: Path) -> None:
@@ -115,3 +142,21 @@ def test_vignette_of_zoo(tmp_path: Path) -> None:
         "--", "sh", "-c", "Rscript zoo-read.R > output.txt 2> messages.txt",
     )  # fmt: skip
     assert verdicts(found) == {"messages.txt": "identical", "output.txt": "identical"}
+
+
+def test_reference_card_of_zoo(tmp_path: Path) -> None:
+    """Tables and plots of time series that it reads from three files (needs tseries)."""
+    vignette = Path("/usr/lib/R/site-library/zoo/doc/zoo-quickref.R")
+    have = Path("/usr/lib/R/site-library/tseries").is_dir() and vignette.exists()
+    if shutil.which("Rscript", path="/usr/bin:/bin") is None or not have:
+        unavailable("apt install r-cran-zoo r-cran-tseries")
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in (vignette.name, "demo1.txt", "demo2.txt", "sunw.rda"):
+        shutil.copy(vignette.with_name(name), project)
+    found = go_round(
+        project, tmp_path, "/usr/bin:/bin", "--", "sh", "-c", "Rscript zoo-quickref.R > output.txt"
+    )
+    # R's pdf() writes the time into the file.
+    assert verdicts(found) == {"output.txt": "identical", "Rplots.pdf": "equivalent"}
+    assert b"2005-02-10  43.78" in recorded(tmp_path, "output.txt")
