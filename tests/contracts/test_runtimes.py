@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from repro.errors import RerunFailed
+from repro.errors import Interrupted, RerunFailed, RuntimeUnavailable, UsageError
 from repro.model.ports import SandboxRequest, SandboxResult
 from repro.runtime.base import Runtime
 from repro.runtime.choose import all_engines
+from tests.other_user import USERS, as_user, given, open_folder
 from tests.rootfs import small_root
 
+NAP = str(100_000_000 + os.getpid())  # seconds; no other process sleeps as long
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/home/a", "A": "b c"}
 
 
 @pytest.fixture(scope="session")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_root(tmp_path_factory.mktemp("root"))
+def layers_by_user() -> Iterator[Mapping[int | None, Path]]:
+    """Unpacked layers belong to the user who runs them."""
+    with open_folder() as top:
+        made = {}
+        for user in USERS:
+            (top / str(user)).mkdir()
+            made[user] = given(small_root(top / str(user)), user)
+        yield made
 
 
-@pytest.fixture(params=[engine.name for engine in all_engines()])
-def engine(request: pytest.FixtureRequest) -> Runtime:
-    found = next(engine for engine in all_engines() if engine.name == request.param)
-    reason = found.usable()
+@pytest.fixture(params=[(engine.name, uid) for engine in all_engines() for uid in USERS], ids=str)
+def user(request: pytest.FixtureRequest) -> int | None:
+    return request.param[1]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def layer(layers_by_user: Mapping[int | None, Path], user: int | None) -> Path:
+    return layers_by_user[user]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, user: int | None) -> Runtime:
+    name = request.node.callspec.params["user"][0]
+    found = next(engine for engine in all_engines() if engine.name == name)
+    reason = as_user(user, found.usable)
     if reason is not None:
         if os.environ.get("CI"):
             pytest.fail(f"{found.name}: {reason}")
@@ -38,11 +59,17 @@ def engine(request: pytest.FixtureRequest) -> Runtime:
 
 
 class Box:
-    def __init__(self, engine: Runtime, layers: list[Path], folder: Path) -> None:
-        self.engine, self.layers, self.folder = engine, layers, folder
+    """One run's folders. ``folder`` and what is in it belong to the user who runs."""
+
+    def __init__(
+        self, engine: Runtime, layers: list[Path], folder: Path, user: int | None = None
+    ) -> None:
+        self.engine, self.layers, self.user = engine, layers, user
+        self.folder = given(folder, user)
         self.upper, self.work = folder / "upper", folder / "work"
-        self.upper.mkdir()
-        self.work.mkdir()
+        for made in (self.upper, self.work):
+            made.mkdir()
+            given(made, user)
         self.out, self.err = folder / "out", folder / "err"
 
     def request(self, out: int, err: int, *argv: str, **changes: object) -> SandboxRequest:
@@ -55,7 +82,8 @@ class Box:
 
     def run(self, *argv: str, **changes: object) -> SandboxResult:
         with self.out.open("ab") as out, self.err.open("ab") as err:
-            return self.engine.run(self.request(out.fileno(), err.fileno(), *argv, **changes))
+            request = self.request(out.fileno(), err.fileno(), *argv, **changes)
+            return as_user(self.user, lambda: self.engine.run(request))
 
     def sh(self, script: str, **changes: object) -> SandboxResult:
         return self.run("/bin/sh", "-c", script, **changes)
@@ -65,8 +93,22 @@ class Box:
 
 
 @pytest.fixture
-def box(engine: Runtime, layer: Path, tmp_path: Path) -> Box:
-    return Box(engine, [layer], tmp_path)
+def folder() -> Iterator[Path]:
+    with open_folder() as made:
+        yield made
+
+
+@pytest.fixture
+def box(engine: Runtime, layer: Path, folder: Path, user: int | None) -> Box:
+    return Box(engine, [layer], folder, user)
+
+
+def living() -> list[str]:
+    """The processes of this file's sandboxes."""
+    listed = subprocess.run(
+        ["ps", "-e", "-o", "pid,ppid,stat,args"], capture_output=True, text=True
+    )
+    return [line for line in listed.stdout.splitlines() if f"sleep {NAP}" in line]
 
 
 def tree(folder: Path) -> Mapping[str, int]:
@@ -106,40 +148,39 @@ def test_steps_share_the_writable_layer(box: Box) -> None:
     assert box.said() == "x\ny\n"
 
 
-def test_layers_in_order(engine: Runtime, layer: Path, tmp_path: Path) -> None:
+def test_layers_in_order(box: Box, layer: Path, folder: Path) -> None:
     layers = []
     for name in ("one", "two"):
-        folder = tmp_path / name
-        (folder / "project").mkdir(parents=True)
-        (folder / "project/which").write_text(name)
-        layers.append(folder)
-    box = Box(engine, [layer, *layers], tmp_path)
+        (folder / name / "project").mkdir(parents=True)
+        (folder / name / "project/which").write_text(name)
+        layers.append(folder / name)
+    box.layers = [layer, *layers]
     box.sh("cat which")
     assert box.said() == "two"
 
 
-def test_odd_folder_names(engine: Runtime, layer: Path, tmp_path: Path) -> None:
-    odd = tmp_path / "a:b,c\\d e"
+def test_odd_folder_names(engine: Runtime, layer: Path, folder: Path, user: int | None) -> None:
+    odd = folder / "a:b,c\\d e"
     odd.mkdir()
     (odd / "layer/project").mkdir(parents=True)
     (odd / "layer/project/f").write_text("odd")
-    box = Box(engine, [layer, odd / "layer"], odd)
+    box = Box(engine, [layer, odd / "layer"], odd, user)
     assert box.sh("cat f; echo z > g").exit == 0
     assert box.said() == "odd"
 
 
 def test_time_limit_kills_everything(box: Box) -> None:
     started = time.monotonic()
-    result = box.sh("sleep 987 & sleep 987", timeout=0.3)
+    result = box.sh(f"sleep {NAP} & sleep {NAP}", timeout=0.3)
     assert result.timed_out
     assert result.exit == 137
     assert time.monotonic() - started < 20
-    assert "sleep 987" not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
+    assert not living()
 
 
 def test_no_process_outlives_it(box: Box) -> None:
-    assert box.sh("(sleep 986 &) ; sleep 986 & exit 0").exit == 0
-    assert "sleep 986" not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
+    assert box.sh(f"(sleep {NAP} &) ; sleep {NAP} & exit 0").exit == 0
+    assert not living()
 
 
 def test_a_missing_program_is_named(box: Box) -> None:
@@ -154,60 +195,272 @@ def test_a_missing_folder_is_named(box: Box) -> None:
     assert "/nowhere" in caught.value.message
 
 
-def test_links_of_the_image_do_not_steer_the_launcher(
-    engine: Runtime, layer: Path, tmp_path: Path
-) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    hostile = tmp_path / "hostile"
+def test_links_of_the_image_do_not_steer_the_launcher(box: Box, folder: Path) -> None:
+    outside = folder / "outside"
+    outside.mkdir(mode=0o777)
+    outside.chmod(0o777)
+    hostile = folder / "hostile"
     hostile.mkdir()
     for name in ("proc", "dev", "tmp", "etc", "run", "sys"):
         (hostile / name).symlink_to(f"/oldroot{outside}")
-    box = Box(engine, [layer, hostile], tmp_path)
+    box.layers = [*box.layers, hostile]
     assert box.sh("echo x > /tmp/f; id >/dev/null; cat /proc/self/status >/dev/null").exit == 0
     assert list(outside.iterdir()) == []
 
 
-def test_a_step_cannot_steer_the_next(box: Box, tmp_path: Path) -> None:
+def test_a_step_cannot_steer_the_next(box: Box) -> None:
     (box.upper / "proc").symlink_to("/etc")
     with pytest.raises(RerunFailed):
         box.sh("true")
 
 
-def test_an_interruption_leaves_no_process(box: Box) -> None:
-    script = (
-        "import sys, threading, os, signal\n"
-        "from repro.model.ports import SandboxRequest\n"
-        "from repro.runtime.choose import choose\n"
-        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        f"choose({box.engine.name!r}).run(SandboxRequest(layers={[str(p) for p in box.layers]!r},"
-        f" upper={str(box.upper)!r}, work={str(box.work)!r}, argv=['/bin/sleep', '985'],"
-        f" environment={ENVIRONMENT!r}, cwd='/project', stdout=2, stderr=2))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, timeout=30,
-        preexec_fn=lambda: __import__("signal").signal(2, __import__("signal").default_int_handler),
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert b"KeyboardInterrupt" in done.stderr
-    assert "sleep 985" not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
+HOSTILE_WORDS = "x\0--bind\0/\0/project"
 
 
-def test_several_at_once(engine: Runtime, layer: Path, tmp_path: Path) -> None:
-    boxes = []
-    for number in range(4):
-        folder = tmp_path / str(number)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"environment": {**ENVIRONMENT, "A": HOSTILE_WORDS}},
+        {"environment": {**ENVIRONMENT, f"A{HOSTILE_WORDS}\0--setenv\0B": "c"}},
+        {"environment": {**ENVIRONMENT, "A=B": "c"}},
+        {"environment": {**ENVIRONMENT, "": "c"}},
+        {"environment": {**ENVIRONMENT, "A": "\ud800"}},
+        {"cwd": HOSTILE_WORDS.replace("x", "/project", 1)},
+        {"cwd": "project"},
+        {"argv": ["/bin/sh", HOSTILE_WORDS]},
+        {"argv": []},
+        {"argv": [""]},
+    ],
+)
+def test_no_recorded_word_becomes_an_option(box: Box, changes: Mapping[str, object]) -> None:
+    with pytest.raises(RerunFailed) as caught:
+        box.sh("ls /project", **changes)
+    assert caught.value.slug == "rerun-command"
+    assert "\0" not in caught.value.message
+    assert box.said() == ""
+    assert not list(box.upper.iterdir())
+
+
+def test_options_as_words_stay_words(box: Box) -> None:
+    words = ["--bind", "--", "a b", "'", "\n", "é", "\udcff", "--ro-bind"]
+    environment = {**ENVIRONMENT, "B": "--bind", "C": "\udcfe\n"}
+    script = 'printf "%s|" "$B" "$C" "$@"'
+    box.run("/bin/sh", "-c", script, "--", *words, environment=environment)
+    expected = "|".join(["--bind", "\udcfe\n", *words, ""])
+    assert box.out.read_bytes() == os.fsencode(expected)
+
+
+def test_many_variables(box: Box) -> None:
+    environment = {**ENVIRONMENT, **{f"V{number}": "x" * 100 for number in range(1500)}}
+    box.run("/usr/bin/env", environment=environment)
+    assert len(box.said().splitlines()) >= 1502
+
+
+def through_a_pipe(box: Box, *argv: str, **changes: object) -> SandboxResult:
+    """stdout and stderr are pipes, as when the run's output goes to another program."""
+    read, write = os.pipe()
+    try:
+        request = box.request(write, write, *argv, **changes)
+        return as_user(box.user, lambda: box.engine.run(request))
+    finally:
+        os.close(write)
+        box.out.write_bytes(os.read(read, 65536))
+        os.close(read)
+
+
+@pytest.mark.parametrize("start", [Box.run, through_a_pipe])
+def test_a_failed_set_up_is_never_a_result(box: Box, start: Callable[..., SandboxResult]) -> None:
+    with pytest.raises(RuntimeUnavailable) as caught:
+        start(box, "/bin/sh", "-c", "exit 1", layers=[str(box.folder / "no-such-layer")])
+    assert "no-such-layer" in str(caught.value.details)
+
+
+@pytest.mark.parametrize("start", [Box.run, through_a_pipe])
+@pytest.mark.parametrize("program", ["no-such-program", "/etc", "/no/such/program"])
+def test_a_program_that_cannot_start(
+    box: Box, start: Callable[..., SandboxResult], program: str
+) -> None:
+    with pytest.raises(RerunFailed) as caught:
+        start(box, program)
+    assert program in caught.value.message
+    with pytest.raises(RerunFailed) as caught:
+        start(box, "/bin/sh", cwd="/no/such/folder")
+    assert "/no/such/folder" in caught.value.message
+
+
+def test_the_launchers_words_can_be_said_by_a_run(box: Box) -> None:
+    said = "bwrap: execvp /bin/sh: No such file or directory"
+    assert box.sh(f"echo {said!r} >&2; exit 1").exit == 1
+    assert through_a_pipe(box, "/bin/sh", "-c", f"echo {said!r} >&2; exit 1").exit == 1
+
+
+@pytest.mark.parametrize("timeout", [1e10, float("inf"), 600.5])
+def test_long_time_limits(box: Box, timeout: float) -> None:
+    assert box.sh("exit 4", timeout=timeout).exit == 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 6, 11, 15])
+def test_every_signal_has_its_status(box: Box, number: int) -> None:
+    assert box.sh(f"kill -{number} $$").exit == 128 + number
+
+
+def test_stdin(box: Box) -> None:
+    given_in = box.folder / "in"
+    given_in.write_text("typed\n")
+    with given_in.open() as stream:
+        assert box.run("/bin/cat", stdin=stream.fileno()).exit == 0
+    assert box.said() == "typed\n"
+    box.run("/bin/cat")
+    assert box.said() == "typed\n"
+
+
+def test_a_layer_behind_a_link(box: Box, layer: Path) -> None:
+    link = box.folder / "link"
+    link.symlink_to(layer)
+    assert box.sh("exit 0", layers=[str(link)]).exit == 0
+
+
+def test_a_list_of_layers_that_is_too_long_is_said(box: Box, layer: Path) -> None:
+    more = []
+    for number in range(200):
+        folder = box.folder / f"layer-{number:03d}"
         folder.mkdir()
-        boxes.append(Box(engine, [layer], folder))
-    threads = [
-        threading.Thread(target=box.sh, args=(f"echo {number}",))
-        for number, box in enumerate(boxes)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [box.said() for box in boxes] == [f"{number}\n" for number in range(4)]
+        more.append(given(folder, box.user))
+    longest = 0
+    with pytest.raises(RuntimeUnavailable) as caught:
+        for count in range(20, 200):
+            box.layers = [layer, *more[:count]]
+            assert box.sh("exit 0").exit == 0
+            longest = count
+    assert str(longest + 2) in caught.value.message
+    assert "REPRO_CACHE" in (caught.value.hint or "")
+
+
+def test_nothing_is_left_in_the_folder(box: Box) -> None:
+    box.sh("true")
+    assert {path.name for path in box.folder.iterdir()} == {"upper", "work", "out", "err"}
+
+
+def test_the_open_network_is_the_hosts(box: Box) -> None:
+    box.sh("cat /etc/resolv.conf", network="host")
+    assert box.said() == Path("/etc/resolv.conf").read_text()
+    box.out.write_text("")
+    box.sh("cat /etc/resolv.conf")
+    assert box.said() == ""
+    with pytest.raises(UsageError):
+        box.sh("true", network="bridge")
+
+
+def test_what_the_image_says_of_users_is_hidden(box: Box) -> None:
+    image = given_layer(box, "image")
+    (image / "etc").mkdir()
+    (image / "etc/passwd").write_text("root:x:1000:1000::/:/bin/sh\n")
+    given(image, box.user)
+    box.layers = [*box.layers, image]
+    box.sh("id -un; cat /etc/passwd")
+    assert box.said().splitlines()[0] == "repro"
+    assert "root:x:1000" not in box.said()
+
+
+def given_layer(box: Box, name: str) -> Path:
+    made = box.folder / name
+    made.mkdir()
+    return made
+
+
+@contextlib.contextmanager
+def running(box: Box, *, raising: bool) -> Iterator[int]:
+    """The id of a process that waits for a sandboxed sleep; ``raising``: as the command line."""
+    pid = os.fork()
+    if pid == 0:
+        _sleep_in(box, raising)
+    try:
+        for _ in range(1500):
+            if "ready" in (box.out.read_text() if box.out.exists() else ""):
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError(box.err.read_text())
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _sleep_in(box: Box, raising: bool) -> None:
+    def interrupt(number: int, _: object) -> None:
+        raise Interrupted(str(number))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt if raising else signal.SIG_DFL)
+    if box.user is not None:
+        os.setgroups([])
+        os.setgid(box.user)
+        os.setuid(box.user)
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+    out = os.open(box.folder / "out", os.O_CREAT | os.O_WRONLY)
+    err = os.open(box.folder / "err", os.O_CREAT | os.O_WRONLY)
+    script = f"sleep {NAP} & (sleep {NAP} &) ; echo ready; sleep {NAP}"
+    try:
+        box.engine.run(box.request(out, err, "/bin/sh", "-c", script))
+    except Interrupted:
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            os._exit(99 if not living() else 98)  # nothing lives and nothing waits for us
+        os._exit(97)
+    os._exit(96)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_no_process(box: Box, number: int) -> None:
+    with running(box, raising=True) as pid:
+        os.kill(pid, number)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 99
+    assert not living()
+    assert {path.name for path in box.folder.iterdir()} == {"upper", "work", "out", "err"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_our_own_death_leaves_no_process(box: Box, number: int) -> None:
+    with running(box, raising=False) as pid:
+        assert living()
+        os.kill(pid, number)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -number
+        for _ in range(1500):
+            if not living():
+                break
+            time.sleep(0.02)
+    assert not living()
+
+
+def test_a_killed_launcher_leaves_no_process(box: Box) -> None:
+    """As the kernel does when memory runs out."""
+    with running(box, raising=False) as pid:
+        launcher = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(launcher, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 96
+    assert not living()
+
+
+def test_several_at_once(engine: Runtime, layer: Path, folder: Path, user: int | None) -> None:
+    def all_of_them() -> list[tuple[int, bool]]:
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda box: box.sh(f"echo {box.folder.name}"), boxes))
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        return [(result.exit, bool(result.cost.peak_memory)) for result in results]
+
+    boxes = []
+    for number in range(8):
+        (folder / str(number)).mkdir()
+        boxes.append(Box(engine, [layer], given(folder / str(number), user), user))
+    for box in boxes:
+        box.user = None
+    # A child of its own, whose children are these sandboxes alone.
+    assert as_user(os.getuid() if user is None else user, all_of_them) == [(0, True)] * 8
+    assert [box.said() for box in boxes] == [f"{number}\n" for number in range(8)]
 
 
 def test_the_seal_names_every_property(engine: Runtime) -> None:
