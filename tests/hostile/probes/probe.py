@@ -1,7 +1,8 @@
 """Run inside the sandbox as an analysis: tries to get out, and to do honest work.
 
 Prints one JSON object: name -> what happened. argv: port of a listener of the host, name of
-an abstract socket of the host, path of a secret file of the host, the host's uid.
+an abstract socket of the host, path of a secret file of the host, seconds of a sleep that is
+left behind.
 """
 
 import ctypes
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 import pty
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,8 +22,9 @@ import tempfile
 import threading
 
 libc = ctypes.CDLL(None, use_errno=True)
-PORT, ABSTRACT, SECRET = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+PORT, ABSTRACT, SECRET, NAP = int(sys.argv[1]), *sys.argv[2:5]
 CANARY = "repro-canary"
+OWN = {"self", "thread-self"}
 
 
 def blocked(call):
@@ -45,6 +48,11 @@ def system(number, *arguments):
 def connect(*address):
     with socket.create_connection(address, timeout=2):
         return address
+
+
+def udp_outside():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as talk:
+        return talk.sendto(b"x", ("8.8.8.8", 53))
 
 
 def abstract():
@@ -107,7 +115,7 @@ def detach():
         os.setsid()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if os.fork() == 0:
-            os.execv("/bin/sleep", ["sleep", "984"])
+            os.execv("/bin/sleep", ["sleep", NAP])
         os._exit(0)
     raise OSError(0, "left behind")
 
@@ -122,6 +130,130 @@ def write_sys():
 def write_proc_trigger():
     with open("/proc/sysrq-trigger", "w") as stream:
         stream.write("h")
+
+
+def kernel_files_to_write():
+    """Whatever of /proc outside the processes opens for writing: root's on the host too."""
+    found = []
+    for folder, folders, names in os.walk("/proc"):
+        if folder == "/proc":
+            folders[:] = [n for n in folders if not n.isdigit() and n not in OWN]
+        for name in names:
+            try:
+                os.close(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_NONBLOCK))
+                found.append(f"{folder}/{name}")
+            except OSError:
+                continue
+    found = [path for path in found if os.stat(path).st_rdev != os.makedev(1, 3)]
+    if not found:
+        raise OSError(errno.EROFS, "none")
+    return found
+
+
+def kernel_files_to_read():
+    found = []
+    for name in ("kcore", "kmsg", "slabinfo", "vmallocinfo", "timer_list", "kpagecount", "keys"):
+        try:
+            with open(f"/proc/{name}", "rb") as stream:
+                if stream.read(1):
+                    found.append(name)
+        except OSError:
+            continue
+    if not found:
+        raise OSError(errno.EACCES, "none")
+    return found
+
+
+def unfiltered_init():
+    """Memory of pid 1 could be written by us: it must be under the same filter."""
+    with open("/proc/1/status") as stream:
+        fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+    if fields["Seccomp"].strip() == "2" and int(fields["CapEff"], 16) == 0:
+        raise OSError(errno.EPERM, "filtered")
+    return fields
+
+
+def own_powers():
+    with open("/proc/self/status") as stream:
+        fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+    caps = [fields[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")]
+    if set(caps) == {"0" * 16} and fields["NoNewPrivs"].strip() == "1":
+        raise OSError(errno.EPERM, "none")
+    return caps
+
+
+def other_architecture():
+    """getpid by the 32-bit gate of x86-64, whose numbers the filter's table does not know."""
+    if ARCH != "x86_64":
+        raise OSError(errno.ENOSYS, "only there")
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(b"\xb8\x14\x00\x00\x00\xcd\x80\x48\x98\xc3")  # mov eax,20; int 80h; cdqe; ret
+    call = ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    result = call()
+    if result < 0:
+        raise OSError(-result, "refused")
+    return result
+
+
+def x32():
+    return system(0x40000000 | 39) if ARCH == "x86_64" else system(-1)
+
+
+def by_clone(flags):
+    """A child in a new namespace (clone(2)); 0 in the child."""
+    pid = libc.syscall(NUMBERS["clone"], flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        os._exit(0)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    os.waitpid(pid, 0)
+    return pid
+
+
+def through_root_links():
+    """Every process's root, folder and open files lead to our own root only."""
+    own = os.stat("/").st_dev, os.stat("/").st_ino
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        for link in ("root", "cwd"):
+            try:
+                there = os.stat(f"/proc/{name}/{link}/")
+                up = os.stat(f"/proc/{name}/root/..")
+            except OSError:
+                continue
+            if link == "root" and (there.st_dev, there.st_ino) != own:
+                found.append((name, link))
+            if (up.st_dev, up.st_ino) != own:
+                found.append((name, "above"))
+    if not found:
+        raise OSError(errno.EACCES, "none")
+    return found
+
+
+def above_the_root():
+    os.chdir("/" + "../" * 50)
+    here = os.getcwd()
+    os.chdir("/project")
+    if here == "/" and not os.path.exists("/oldroot") and not os.path.exists("/newroot"):
+        raise OSError(errno.ENOENT, "nothing above")
+    return here
+
+
+def mapped_terminal():
+    with open("/dev/tty", "wb"):
+        return "a controlling terminal"
+
+
+def signal_to_all():
+    """Only the sandbox's own; nothing else is there to be signalled."""
+    seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    if max(seen) < 5000 and len(seen) < 20:
+        raise OSError(errno.ESRCH, "own processes only")
+    return seen
+
+
+def more_priority():
+    os.setpriority(os.PRIO_PROCESS, 0, -5)
 
 
 def setuid():
@@ -148,15 +280,41 @@ NUMBERS = {
     "x86_64": {"mount": 165, "ptrace": 101, "keyctl": 250, "bpf": 321, "perf": 298,
                "userfaultfd": 323, "unshare": 272, "setns": 308, "fsopen": 430, "add_key": 248,
                "pivot_root": 155, "io_uring": 425, "process_vm_readv": 310, "kexec": 246,
-               "init_module": 175, "open_by_handle": 304},
+               "init_module": 175, "open_by_handle": 304, "clone": 56},
     "aarch64": {"mount": 40, "ptrace": 117, "keyctl": 219, "bpf": 280, "perf": 241,
                 "userfaultfd": 282, "unshare": 97, "setns": 268, "fsopen": 430, "add_key": 217,
                 "pivot_root": 41, "io_uring": 425, "process_vm_readv": 270, "kexec": 104,
-                "init_module": 105, "open_by_handle": 265},
+                "init_module": 105, "open_by_handle": 265, "clone": 220},
 }[ARCH]  # fmt: skip
 NEWUSER, NEWNS = 0x10000000, 0x00020000
 
 LEAKS = {
+    "kernel files to write": kernel_files_to_write,
+    "kernel files to read": kernel_files_to_read,
+    "init without filter": unfiltered_init,
+    "capabilities": own_powers,
+    "32-bit calls": other_architecture,
+    "x32 calls": x32,
+    "clone a user namespace": lambda: by_clone(NEWUSER),
+    "clone a network namespace": lambda: by_clone(0x40000000),
+    "roots of processes": through_root_links,
+    "above the root": above_the_root,
+    "controlling terminal": mapped_terminal,
+    "foreign processes": signal_to_all,
+    "priority": more_priority,
+    "netlink netfilter": lambda: socket.socket(16, socket.SOCK_RAW, 12),
+    "virtual machine socket": lambda: socket.socket(40, socket.SOCK_STREAM),
+    "tipc pair": lambda: socket.socketpair(30, socket.SOCK_SEQPACKET),
+    "udp outside": lambda: udp_outside(),
+    "ipv6 outside": lambda: connect("2001:4860:4860::8888", 53),
+    "setgid": lambda: os.setgid(0),
+    "setgroups": lambda: os.setgroups([0]),
+    "host name": lambda: socket.sethostname("owned"),
+    "sysctl": lambda: open("/proc/sys/kernel/core_pattern", "w"),
+    "uid map": lambda: os.write(os.open("/proc/self/uid_map", os.O_WRONLY), b"0 0 1"),
+    "trace me": lambda: system(NUMBERS["ptrace"], 16, os.getppid(), 0, 0),
+    "other memory": lambda: open("/proc/1/mem", "r+b").read(1),
+    "cgroups": lambda: open("/sys/fs/cgroup/cgroup.procs", "w"),
     "tcp to the host": lambda: connect("127.0.0.1", PORT),
     "tcp outside": lambda: connect("8.8.8.8", 53),
     "abstract socket": abstract,
@@ -267,7 +425,95 @@ def shared_memory():
     block.unlink()
 
 
+def interfaces():
+    """getifaddrs and getaddrinfo ask netlink."""
+    names = [name for _, name in socket.if_nameindex()]
+    return names == ["lo"] and bool(socket.getaddrinfo("localhost", 80))
+
+
+def children_of_a_shell():
+    done = subprocess.run("echo a | /bin/cat; exit 5", shell=True, capture_output=True)
+    return done.returncode == 5 and done.stdout == b"a\n"
+
+
+def spawned_pool():
+    with multiprocessing.get_context("spawn").Pool(2) as workers:
+        return workers.map(square, [2, 3]) == [4, 9]
+
+
+def semaphores():
+    lock = multiprocessing.Semaphore(1)
+    return lock.acquire(timeout=5) and not lock.acquire(block=False)
+
+
+def file_locks():
+    import fcntl
+
+    with open("locked", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def moves_and_links():
+    os.makedirs("deep/er", exist_ok=True)
+    with open("deep/er/a", "w") as stream:
+        stream.write("x")
+    os.rename("deep", "moved")
+    os.link("moved/er/a", "hard")
+    os.symlink("hard", "soft")
+    os.chmod("hard", 0o640)
+    os.utime("hard", (1, 1))
+    return open("soft").read() == "x" and os.stat("moved/er/a").st_nlink == 2
+
+
+def rewrite_of_the_image():
+    """A file of the image is changed, one removed, one folder of it moved (by copying)."""
+    with open("probe.py", "a") as stream:
+        stream.write("# changed\n")
+    os.unlink("/usr/bin/id")
+    shutil.move("/home/a", "/home/b")
+    os.mkdir("/home/a")
+    return not os.path.exists("/usr/bin/id")
+
+
+def another_thread_named():
+    with open(f"/proc/self/task/{threading.get_native_id()}/comm", "w") as stream:
+        stream.write("named")
+
+
+def own_limits():
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+    with open("/proc/self/oom_score_adj", "w") as stream:
+        stream.write("500")
+    return open("/proc/sys/vm/overcommit_memory").read().strip() in "012"
+
+
+def clock():
+    import time
+
+    return time.time() > 1e9 and time.clock_gettime(time.CLOCK_BOOTTIME) > 0
+
+
 HONEST = {
+    "interfaces": interfaces,
+    "shell pipe": children_of_a_shell,
+    "spawned pool": spawned_pool,
+    "semaphores": semaphores,
+    "file locks": file_locks,
+    "moves and links": moves_and_links,
+    "rewrite of the image": rewrite_of_the_image,
+    "thread name": another_thread_named,
+    "own limits": own_limits,
+    "clock": clock,
+    "fifo": lambda: os.mkfifo("fifo"),
+    "system info": lambda: os.cpu_count() >= 1 and os.sysconf("SC_PHYS_PAGES") > 0,
+    "home": lambda: os.path.expanduser("~") == "/home/a",
+    "group name": lambda: __import__("grp").getgrgid(os.getgid()).gr_name == "repro",
+    "file in memory": lambda: os.close(os.memfd_create("x")),
+    "big file": lambda: os.truncate(tempfile.mkstemp()[1], 5 << 30),
     "threads": threads,
     "pool": pool,
     "300 processes": many_processes,

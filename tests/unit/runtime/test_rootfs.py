@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import RerunFailed
-from repro.runtime.rootfs import MOUNT_POINTS, check_upper, make_trusted
+from repro.runtime.rootfs import MOUNT_POINTS, check_upper, make_trusted, proc_masks
 
 
 def test_trusted_layer(tmp_path: Path) -> None:
@@ -38,3 +38,25 @@ def test_a_step_that_replaces_a_mount_point_is_the_last(tmp_path: Path, name: st
     os.mkfifo(tmp_path / name)
     with pytest.raises(RerunFailed):
         check_upper(str(tmp_path))
+
+
+def test_a_closed_root_is_refused(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    upper.chmod(0)
+    with pytest.raises(RerunFailed) as caught:
+        check_upper(str(upper))
+    upper.chmod(0o700)
+    assert caught.value.slug == "hostile-step"
+
+
+def test_masks_of_proc_name_what_is_there(tmp_path: Path) -> None:
+    words = proc_masks(str(tmp_path))
+    assert len(words) % 3 == 0
+    targets = dict(zip(words[2::3], words[1::3], strict=True))
+    assert targets["/proc/sys"] == "/proc/sys"
+    assert set(words[::3]) == {"--ro-bind"}
+    for target, source in targets.items():
+        assert os.path.lexists(target)
+        assert source in (target, "/dev/null", str(tmp_path))
+        assert os.path.isdir(source) == os.path.isdir(target)
