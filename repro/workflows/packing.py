@@ -164,7 +164,8 @@ def _self_test(
             required=Outcome.CLOSE,
             declared=request.claims.declared,
         )
-    return _tested(request, verdict, outcome, started, observer), verdict
+    test = _tested(request, verdict, outcome, started, observer)
+    return {**test, "engine": sandbox.name}, verdict
 
 
 def _tested(
@@ -194,7 +195,6 @@ def _tested(
         "outcome": verdict.outcome.value,
         "outputs": classes,
         "seconds": seconds_text(outcome.seconds),
-        "engine": request.engine or "",
     }
 
 

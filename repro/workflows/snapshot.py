@@ -390,7 +390,10 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         observer(Event(kind=EventKind.WARNING, phase="pin", text=warning))
     files = dict(outputs_in(observation.upper, rules))
     claims = _claims(prepared, output_records(files, rules))
-    warnings = (*prepared.notes, *closure.warnings)
+    lost = tuple(_lost_figures(observation, project, claims.environment))
+    for warning in lost:
+        observer(Event(kind=EventKind.WARNING, phase="run", text=warning))
+    warnings = (*prepared.notes, *closure.warnings, *lost)
     packed = pack(
         PackRequest(
             environ=request.environ,
@@ -429,6 +432,22 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         packed=packed,
         warnings=warnings,
     )
+
+
+def _lost_figures(
+    observation: Observation, project: Project, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """A kernel that another program started draws nothing into its notebook under Agg."""
+    kernels = any("ipykernel_launcher" in process.argv for process in observation.processes)
+    if (
+        kernels
+        and environment.get("MPLBACKEND") == "Agg"
+        and not any(step.notebook for step in project.steps)
+    ):
+        yield (
+            "a notebook kernel ran with MPLBACKEND=Agg: figures without `%matplotlib inline` are "
+            "lost; use `repro snapshot NOTEBOOK`, or set MPLBACKEND in repro.yml"
+        )
 
 
 def _claims(prepared: _Prepared, outputs: tuple[Output, ...]) -> Claims:
