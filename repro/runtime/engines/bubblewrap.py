@@ -19,8 +19,8 @@ from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.primitives.process import subreaper
 from repro.primitives.texts import printable
-from repro.runtime.base import Runtime
-from repro.runtime.launcher import Launcher, explain, find_launcher
+from repro.runtime.base import Runtime, with_mend
+from repro.runtime.launcher import Launcher, brief, explain, find_launcher
 from repro.runtime.rootfs import UID, check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
 from repro.runtime.watch import Watch
@@ -63,8 +63,7 @@ class Bubblewrap(Runtime):
                 said = sandbox.rehearse()
         if _failed_at(said, "execvp") is not None:
             return None
-        mend = explain(said)
-        return f"{printable(said)} ({mend})" if mend else printable(said)
+        return with_mend(brief(said), explain(said))
 
     def _seal(self, network: str) -> Seal:
         enforced = {
@@ -271,7 +270,7 @@ class _Sandbox:
             return RuntimeUnavailable(
                 "bubblewrap could not set up the sandbox",
                 hint=explain(said) or "`repro doctor` says what this machine lacks",
-                details=[printable(said)],
+                details=[brief(said)],
             )
         what = self._request.argv[0] if folder is None else self._request.cwd
         why = folder or program or ""
