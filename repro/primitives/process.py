@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,3 +72,21 @@ def subreaper() -> Iterator[None]:
             _Claims.count -= 1
             if _Claims.count == 0:
                 libc.prctl(_PR_SET_CHILD_SUBREAPER, _Claims.before, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def waitable_children() -> Iterator[None]:
+    """The end of children can be waited for, also when our caller had SIGCHLD ignored.
+
+    An ignored SIGCHLD is inherited through execve(2) and makes the kernel drop the status of
+    every child. Does nothing outside the main thread, where Python sets no handlers.
+    """
+    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)

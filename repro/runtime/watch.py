@@ -71,13 +71,16 @@ class Watch:
 
     def kill(self) -> None:
         """Kill the init first: the kernel then ends every process of its namespace."""
-        if self._init_fd is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
+        self._kill_init()
         if self._ended is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._pid, signal.SIGKILL)
             end_group(self._pid)
+
+    def _kill_init(self) -> None:
+        if self._init_fd is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
 
     def reap(self) -> tuple[int, resource.struct_rusage, resource.struct_rusage | None]:
         """Wait until launcher and init are gone: the launcher's status, what each used.
@@ -88,6 +91,8 @@ class Watch:
         if self._ended is None:
             _, status, usage = os.wait4(self._pid, 0)
             self._ended = os.waitstatus_to_exitcode(status), usage
+        # The init waits for what the command left behind; with the launcher the run is over.
+        self._kill_init()
         inner = None
         if self._init is not None:
             with contextlib.suppress(ChildProcessError):

@@ -463,11 +463,27 @@ def test_several_at_once(engine: Runtime, layer: Path, folder: Path, user: int |
     assert [box.said() for box in boxes] == [f"{number}\n" for number in range(8)]
 
 
+def test_a_caller_that_ignores_its_children(box: Box) -> None:
+    def work() -> SandboxResult:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        assert box.engine.usable() is None
+        found = box.sh(f"(sleep {NAP} &) ; exit 6")
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+        return found
+
+    user, box.user = box.user, None
+    assert as_user(os.getuid() if user is None else user, work).exit == 6
+    assert not living()
+
+
 def test_the_seal_names_every_property(engine: Runtime) -> None:
     for network in ("none", "host"):
         seal = engine.seal(network)
         named = {**seal.enforced, **seal.not_enforced}
         assert {"network", "filesystem", "pids", "ipc", "users", "devices", "cpu", "memory",
+                "uts", "cgroup", "syscalls", "environment", "host facts",
                 "pids limit", "disk", "time"} <= named.keys()  # fmt: skip
         assert not seal.enforced.keys() & seal.not_enforced.keys()
+        assert all(named.values())
+        assert seal.engine == engine.name
     assert "network" in engine.seal("host").not_enforced

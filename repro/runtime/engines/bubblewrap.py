@@ -17,7 +17,7 @@ from pathlib import Path
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
 from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
-from repro.primitives.process import subreaper
+from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
@@ -146,6 +146,7 @@ def _prepared(launcher: Launcher, request: SandboxRequest) -> Iterator[_Sandbox]
         _trusted(request) as trusted,
         _in_memory(filter_program(platform.machine())) as seccomp,
         subreaper(),
+        waitable_children(),
     ):
         overlay = Overlay(
             lower=(*map(os.path.realpath, request.layers), os.path.realpath(trusted)),
