@@ -272,8 +272,11 @@ def _watch(pid: int, timeout: float | None, before: set[int], watch: _Watch) -> 
 
 
 def _left(before: set[int], pid: int) -> set[int]:
-    """What still runs; looked at twice, since the kernel's list may skip one as others end."""
-    return children.running((children.strays(before) | children.strays(before)) - {pid})
+    """What still runs. The kernel's list may skip one as others end: "nothing" is confirmed."""
+    found = children.running(children.strays(before) - {pid})
+    if found:
+        return found
+    return children.running(children.children_by_parent(os.getpid()) - before - {pid})
 
 
 def _reap(pid: int) -> tuple[int, resource.struct_rusage]:

@@ -177,4 +177,6 @@ except KeyboardInterrupt:
 
 def test_a_recorded_program_starts_with_no_signal_blocked_or_ignored(lab: Lab) -> None:
     seen = lab.sh("grep -E 'Sig(Blk|Ign)' /proc/self/status")
-    assert {line.split()[1] for line in seen.steps[0].tail} == {"0" * 16}
+    # Signals 32 and 33 belong to the C library: whoever started the tests may have set them.
+    own = ~(0b11 << 31)
+    assert {int(line.split()[1], 16) & own for line in seen.steps[0].tail} == {0}
