@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
+import mmap
 import os
+import pty
+import re
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -321,19 +326,35 @@ def test_a_layer_behind_a_link(box: Box, layer: Path) -> None:
 
 
 def test_a_list_of_layers_that_is_too_long_is_said(box: Box, layer: Path) -> None:
-    more = []
-    for number in range(200):
-        folder = box.folder / f"layer-{number:03d}"
-        folder.mkdir()
-        more.append(given(folder, box.user))
-    longest = 0
+    """One layer after the other, until the engine refuses: the kernel took all before."""
+    more: list[Path] = []
     with pytest.raises(RuntimeUnavailable) as caught:
-        for count in range(20, 200):
-            box.layers = [layer, *more[:count]]
-            assert box.sh("exit 0").exit == 0
-            longest = count
-    assert str(longest + 2) in caught.value.message
+        while len(more) < 490:
+            more.append(given_layer(box, f"layer-{len(more):03d}-{'x' * 60}"))
+            if len(more) > 20:
+                box.layers = [layer, *more]
+                assert box.sh("exit 0").exit == 0
+    assert str(len(more) + 1) in caught.value.message
     assert "REPRO_CACHE" in (caught.value.hint or "")
+    length, limit = map(int, re.findall(r"(\d+) bytes of (\d+)", caught.value.message)[0])
+    assert limit == mmap.PAGESIZE
+    assert limit < length < limit + len(f"/oldroot{more[0]}") + 5
+
+
+def test_no_controlling_terminal_reaches_inside(box: Box) -> None:
+    """As an interactive run has it: typed lines could be put into it, and read from it."""
+
+    def work() -> int:
+        os.setsid()
+        _, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        with open("/dev/tty", "rb"):
+            pass  # the engine's own process has one
+        return box.sh("cat < /dev/tty || exit 9", stdin=slave, timeout=60).exit
+
+    user, box.user = box.user, None
+    assert as_user(os.getuid() if user is None else user, work) == 9
+    assert "No such device" in box.err.read_text()
 
 
 def test_nothing_is_left_in_the_folder(box: Box) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import platform
 import re
@@ -25,7 +26,7 @@ from repro.runtime.rootfs import UID, check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
 from repro.runtime.watch import Watch
 
-_PAGE = 4096  # mount(2) takes its options as one page, the ending NUL included
+_PAGE = mmap.PAGESIZE  # mount(2) takes its options as one page, the ending NUL included
 _NOTHING = "/proc/self/repro-nothing"  # a command that no image can hold
 _PATIENCE = 30.0  # seconds for a set-up alone
 _NAMESPACE = "own namespace"
