@@ -2,118 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import fcntl
 import mmap
 import os
 import pty
 import re
-import signal
-import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from repro.errors import Interrupted, RerunFailed, RuntimeUnavailable, UsageError
-from repro.model.ports import SandboxRequest, SandboxResult
+from repro.errors import RerunFailed, RuntimeUnavailable, UsageError
+from repro.model.ports import SandboxResult
 from repro.runtime.base import Runtime
-from repro.runtime.choose import all_engines
-from tests.other_user import USERS, as_user, given, open_folder
-from tests.rootfs import small_root
-
-NAP = str(100_000_000 + os.getpid())  # seconds; no other process sleeps as long
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/home/a", "A": "b c"}
-
-
-@pytest.fixture(scope="session")
-def layers_by_user() -> Iterator[Mapping[int | None, Path]]:
-    """Unpacked layers belong to the user who runs them."""
-    with open_folder() as top:
-        made = {}
-        for user in USERS:
-            (top / str(user)).mkdir()
-            made[user] = given(small_root(top / str(user)), user)
-        yield made
-
-
-@pytest.fixture(params=[(engine.name, uid) for engine in all_engines() for uid in USERS], ids=str)
-def user(request: pytest.FixtureRequest) -> int | None:
-    return request.param[1]  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def layer(layers_by_user: Mapping[int | None, Path], user: int | None) -> Path:
-    return layers_by_user[user]
-
-
-@pytest.fixture
-def engine(request: pytest.FixtureRequest, user: int | None) -> Runtime:
-    name = request.node.callspec.params["user"][0]
-    found = next(engine for engine in all_engines() if engine.name == name)
-    reason = as_user(user, found.usable)
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{found.name}: {reason}")
-        pytest.skip(reason)
-    return found
-
-
-class Box:
-    """One run's folders. ``folder`` and what is in it belong to the user who runs."""
-
-    def __init__(
-        self, engine: Runtime, layers: list[Path], folder: Path, user: int | None = None
-    ) -> None:
-        self.engine, self.layers, self.user = engine, layers, user
-        self.folder = given(folder, user)
-        self.upper, self.work = folder / "upper", folder / "work"
-        for made in (self.upper, self.work):
-            made.mkdir()
-            given(made, user)
-        self.out, self.err = folder / "out", folder / "err"
-
-    def request(self, out: int, err: int, *argv: str, **changes: object) -> SandboxRequest:
-        settings: dict[str, object] = {
-            "layers": [str(layer) for layer in self.layers], "upper": str(self.upper),
-            "work": str(self.work), "argv": argv, "environment": ENVIRONMENT,
-            "cwd": "/project", "stdout": out, "stderr": err, **changes,
-        }  # fmt: skip
-        return SandboxRequest(**settings)  # type: ignore[arg-type]
-
-    def run(self, *argv: str, **changes: object) -> SandboxResult:
-        with self.out.open("ab") as out, self.err.open("ab") as err:
-            request = self.request(out.fileno(), err.fileno(), *argv, **changes)
-            return as_user(self.user, lambda: self.engine.run(request))
-
-    def sh(self, script: str, **changes: object) -> SandboxResult:
-        return self.run("/bin/sh", "-c", script, **changes)
-
-    def said(self) -> str:
-        return self.out.read_text()
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with open_folder() as made:
-        yield made
-
-
-@pytest.fixture
-def box(engine: Runtime, layer: Path, folder: Path, user: int | None) -> Box:
-    return Box(engine, [layer], folder, user)
-
-
-def living() -> list[str]:
-    """The processes of this file's sandboxes."""
-    listed = subprocess.run(
-        ["ps", "-e", "-o", "pid,ppid,stat,args"], capture_output=True, text=True
-    )
-    return [line for line in listed.stdout.splitlines() if f"sleep {NAP}" in line]
+from tests.contracts.runtime_box import ENVIRONMENT, NAP, Box, living
+from tests.other_user import as_user, given
 
 
 def tree(folder: Path) -> Mapping[str, int]:
@@ -387,114 +292,6 @@ def given_layer(box: Box, name: str) -> Path:
     made = box.folder / name
     made.mkdir()
     return made
-
-
-@contextlib.contextmanager
-def running(box: Box, *, raising: bool) -> Iterator[int]:
-    """The id of a process that waits for a sandboxed sleep; ``raising``: as the command line."""
-    pid = os.fork()
-    if pid == 0:
-        _sleep_in(box, raising)
-    try:
-        for _ in range(1500):
-            if "ready" in (box.out.read_text() if box.out.exists() else ""):
-                break
-            time.sleep(0.02)
-        else:
-            raise AssertionError(box.err.read_text())
-        yield pid
-    finally:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
-def _sleep_in(box: Box, raising: bool) -> None:
-    def interrupt(number: int, _: object) -> None:
-        raise Interrupted(str(number))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt if raising else signal.SIG_DFL)
-    if box.user is not None:
-        os.setgroups([])
-        os.setgid(box.user)
-        os.setuid(box.user)
-        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
-    out = os.open(box.folder / "out", os.O_CREAT | os.O_WRONLY)
-    err = os.open(box.folder / "err", os.O_CREAT | os.O_WRONLY)
-    script = f"sleep {NAP} & (sleep {NAP} &) ; echo ready; sleep {NAP}"
-    try:
-        box.engine.run(box.request(out, err, "/bin/sh", "-c", script))
-    except Interrupted:
-        try:
-            os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            os._exit(99 if not living() else 98)  # nothing lives and nothing waits for us
-        os._exit(97)
-    os._exit(96)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_no_process(box: Box, number: int) -> None:
-    with running(box, raising=True) as pid:
-        os.kill(pid, number)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 99
-    assert not living()
-    assert {path.name for path in box.folder.iterdir()} == {"upper", "work", "out", "err"}
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_our_own_death_leaves_no_process(box: Box, number: int) -> None:
-    with running(box, raising=False) as pid:
-        assert living()
-        os.kill(pid, number)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -number
-        for _ in range(1500):
-            if not living():
-                break
-            time.sleep(0.02)
-    assert not living()
-
-
-def test_a_killed_launcher_leaves_no_process(box: Box) -> None:
-    """As the kernel does when memory runs out."""
-    with running(box, raising=False) as pid:
-        launcher = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-        os.kill(launcher, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 96
-    assert not living()
-
-
-def test_several_at_once(engine: Runtime, layer: Path, folder: Path, user: int | None) -> None:
-    def all_of_them() -> list[tuple[int, bool]]:
-        with ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda box: box.sh(f"echo {box.folder.name}"), boxes))
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
-        return [(result.exit, bool(result.cost.peak_memory)) for result in results]
-
-    boxes = []
-    for number in range(8):
-        (folder / str(number)).mkdir()
-        boxes.append(Box(engine, [layer], given(folder / str(number), user), user))
-    for box in boxes:
-        box.user = None
-    # A child of its own, whose children are these sandboxes alone.
-    assert as_user(os.getuid() if user is None else user, all_of_them) == [(0, True)] * 8
-    assert [box.said() for box in boxes] == [f"{number}\n" for number in range(8)]
-
-
-def test_a_caller_that_ignores_its_children(box: Box) -> None:
-    def work() -> SandboxResult:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        assert box.engine.usable() is None
-        found = box.sh(f"(sleep {NAP} &) ; exit 6")
-        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
-        return found
-
-    user, box.user = box.user, None
-    assert as_user(os.getuid() if user is None else user, work).exit == 6
-    assert not living()
 
 
 def test_the_seal_names_every_property(engine: Runtime) -> None:

@@ -1,0 +1,10 @@
+"""The fixtures of the engines' tests."""
+
+from tests.contracts.runtime_box import (  # noqa: F401
+    box,
+    engine,
+    folder,
+    layer,
+    layers_by_user,
+    user,
+)
