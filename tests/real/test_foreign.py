@@ -112,7 +112,11 @@ def test_tutorial_of_emcee(python: Path, tmp_path: Path) -> None:
     name = "line.ipynb"
     project = from_sdist("emcee==3.1.6", tmp_path, f"docs/tutorials/{name}")
     found = go_round(project, tmp_path, f"{python.parent}:/usr/bin:/bin", name)
-    assert verdicts(found) == {name: "identical"}
+    # Python 3.12 and newer warn of a backslash in it, with the kernel's temporary path.
+    warned = sys.version_info >= (3, 12)
+    assert verdicts(found) == {name: "equivalent" if warned else "identical"}
+    removed = found["outputs"][0]["removed"]
+    assert all("temporary paths" in text for text in removed), removed
     assert figures(recorded(tmp_path, name)) >= 5
 
 
@@ -145,15 +149,16 @@ def test_vignette_of_zoo(tmp_path: Path) -> None:
 
 
 def test_reference_card_of_zoo(tmp_path: Path) -> None:
-    """Tables and plots of time series that it reads from three files (needs tseries)."""
+    """Tables and plots of time series that it reads from files beside it (needs tseries)."""
     vignette = Path("/usr/lib/R/site-library/zoo/doc/zoo-quickref.R")
     have = Path("/usr/lib/R/site-library/tseries").is_dir() and vignette.exists()
     if shutil.which("Rscript", path="/usr/bin:/bin") is None or not have:
         unavailable("apt install r-cran-zoo r-cran-tseries")
     project = tmp_path / "project"
     project.mkdir()
-    for name in (vignette.name, "demo1.txt", "demo2.txt", "sunw.rda"):
-        shutil.copy(vignette.with_name(name), project)
+    data = (path for path in vignette.parent.iterdir() if path.suffix in (".txt", ".rda"))
+    for file in (vignette, *data):
+        shutil.copy(file, project)
     found = go_round(
         project, tmp_path, "/usr/bin:/bin", "--", "sh", "-c", "Rscript zoo-quickref.R > output.txt"
     )
