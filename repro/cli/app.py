@@ -56,8 +56,9 @@ def build_app() -> typer.Typer:
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _again
     try:
         build_app()()
     except SystemExit as ending:
@@ -84,7 +85,17 @@ def main() -> NoReturn:
 
 def _interrupt(number: int, frame: object) -> NoReturn:
     """Ctrl-C and friends unwind like an error: everything cleans up after itself."""
-    raise Interrupted(f"ended by {signal.Signals(number).name}; nothing was left half-written")
+    name = "a signal" if number == signal.SIGALRM else signal.Signals(number).name
+    raise Interrupted(f"ended by {name}; nothing was left half-written")
+
+
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """An interruption that came while Python ran a callback of its own (a weak reference's, as
+    at every import) is dropped there: the alarm clock brings it once more, outside."""
+    if isinstance(lost.exc_value, Interrupted):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _flush() -> None:

@@ -32,7 +32,8 @@ def fork() -> int:
 
 def let_interruptions_end_it() -> None:
     """In a child of ``fork``: signals do again what they do to any program."""
-    for number in (*_INTERRUPTIONS, signal.SIGPIPE, signal.SIGXFSZ):
+    # All of them: a shell's background job, for one, ignores SIGQUIT.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -133,3 +134,23 @@ def _all(cls: type[ReproError]) -> list[type[ReproError]]:
     for sub in cls.__subclasses__():
         found += [sub, *_all(sub)]
     return found
+
+
+def test_an_interruption_in_a_callback_is_not_lost() -> None:
+    """Python drops what is raised in a weak reference's callback, as at every import."""
+    script = (
+        "import os, signal, sys, time, weakref\n"
+        "from repro.cli import app\n"
+        "class Thing: pass\n"
+        "def build():\n"
+        "    def call():\n"
+        "        thing = Thing()\n"
+        "        kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "        del thing\n"
+        "        time.sleep(20)\n"
+        "    return call\n"
+        "app.build_app = build\n"
+        "app.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=15)
+    assert done.returncode == 130, done.stderr

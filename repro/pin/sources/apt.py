@@ -20,8 +20,8 @@ from repro.pin.base import PackageSource
 BASE = (
     "base-files", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
     "findutils", "gawk", "grep", "gzip", "hostname", "libacl1", "libattr1", "libbz2-1.0",
-    "libc-bin", "libc6", "libcrypt1", "libgcc-s1", "libgmp10", "liblzma5", "libmpfr6",
-    "libpcre2-8-0", "libreadline8", "libselinux1", "libsigsegv2", "libssl3", "libstdc++6",
+    "libc-bin", "libc6", "libcap2", "libcrypt1", "libgcc-s1", "libgmp10", "liblzma5", "libmpfr6",
+    "libpcre2-8-0", "libreadline8", "libselinux1", "libsigsegv2", "libssl3", "libstdc++6", "libsystemd0",
     "libtinfo6", "libzstd1", "mawk", "netbase", "readline-common", "sed", "tar", "tzdata",
     "which", "zlib1g", "libgmp10t64", "libreadline8t64", "libssl3t64",
 )  # fmt: skip

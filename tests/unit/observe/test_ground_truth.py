@@ -110,7 +110,7 @@ def noted(seen: Observation) -> set[str]:
 
 def temporary(path: str) -> bool:
     """Names that differ from run to run."""
-    return re.search(r"/tmp/cc\w+|/sed\w{6}$|/pymp-|/dev/shm", path) is not None
+    return re.search(r"/tmp/cc\w+|/tmp/GMfifo\d+|/sed\w{6}$|/pymp-|/dev/shm", path) is not None
 
 
 @pytest.mark.parametrize("tracer", ["notify", "strace"])
