@@ -13,7 +13,7 @@ from pathlib import Path
 from repro.model.observation import Change, Observation
 from repro.observe.inplace import copy_file, put_back
 from repro.observe.overlay import Stamp, is_below, stamp
-from repro.primitives.files import walk
+from repro.primitives.files import is_whiteout, remove_tree, walk
 
 SCRATCH = "repro-record-"
 """How the folder that holds ``upper`` and the rest of one recording begins."""
@@ -37,7 +37,7 @@ def overlay_changes(
     found: dict[str, Change] = {}
     for path, status in walk(upper):
         before = None if is_below(path, hidden) else _status(os.path.join(root, path))
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+        if is_whiteout(status):
             found.update(_gone(root, upper, path, hidden))
         elif stat.S_ISDIR(status.st_mode):
             # A folder in a file's place, or one that was removed and made again.
@@ -130,25 +130,11 @@ def discard(observation: Observation) -> None:
     """Remove the scratch trees of an observation (overlay leaves folders of mode 000)."""
     own = Path(observation.upper).parent
     if own.name.startswith(SCRATCH):
-        remove_locked(own)
+        remove_tree(own)
         return
     for folder in (observation.upper, observation.before):
         if folder is not None:
-            remove_locked(Path(folder))
-
-
-def remove_locked(folder: Path) -> None:
-    """Remove a tree in which folders may lack permissions."""
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700)
-    for path, folders, _ in os.walk(folder):
-        # Before os.walk goes down into them.
-        for name in folders:
-            place = os.path.join(path, name)
-            if not os.path.islink(place):
-                with contextlib.suppress(OSError):
-                    os.chmod(place, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(Path(folder))
 
 
 def _remove_empty_parents(root: str, upper: str, path: str) -> None:

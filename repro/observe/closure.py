@@ -411,10 +411,11 @@ class _Builder:
 
     def _needs_ld_cache(self) -> bool:
         """Whether a library was read that the loader finds only by its cache (ld.so(8))."""
+        configured = configured_folders()
         return any(
             ".so" in path.rpartition("/")[2]
             and not _DEFAULT_LIBRARIES.fullmatch(path.rpartition("/")[0])
-            and path.rpartition("/")[0] in configured_folders()
+            and path.rpartition("/")[0] in configured
             for path in self._needed
         )
 

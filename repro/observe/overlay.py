@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from repro.observe import children, kernel
-from repro.primitives.files import walk
+from repro.primitives.files import is_whiteout, walk
 from repro.primitives.texts import printable
 
 Stamp = tuple[int, int, int]
@@ -130,10 +130,9 @@ def _hide(root: str, upper: str, path: str, seed: Mapping[str, bytes]) -> None:
 
 def _is_whiteout(path: str) -> bool:
     try:
-        status = os.lstat(path)
+        return is_whiteout(os.lstat(path))
     except OSError:
         return False
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def _folders(root: str, upper: str, path: str) -> None:

@@ -14,12 +14,13 @@ from repro.errors import ProjectError, RuntimeUnavailable
 from repro.model.observation import Change, Observation, StepSeen
 from repro.model.project import Step
 from repro.observe import overlay, strace
-from repro.observe.capture import SCRATCH, overlay_changes, remove_locked
+from repro.observe.capture import SCRATCH, overlay_changes
 from repro.observe.inplace import InPlace
 from repro.observe.launch import Launch, find_program, launch, program_places
 from repro.observe.ledger import Ledger
 from repro.observe.probe import reason_against_notify
 from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.files import remove_tree
 from repro.primitives.texts import printable
 
 _OTHERS = "what anybody else changed in the folder meanwhile counts as the run's doing"
@@ -95,10 +96,10 @@ class _Session:
         except BaseException:
             if self._in_place is not None:
                 self._in_place.undo()
-            remove_locked(Path(self._scratch))
+            remove_tree(Path(self._scratch))
             raise
         if self._in_place is None:
-            remove_locked(Path(self._work))
+            remove_tree(Path(self._work))
         else:
             self._limits += self._in_place.trouble
         self._limits += list(self._ledger.remarks)
@@ -127,7 +128,7 @@ class _Session:
             try:
                 find_program(step.argv[0], cwd, request.environment, None, request.root)
             except ProjectError:
-                remove_locked(Path(self._scratch))
+                remove_tree(Path(self._scratch))
                 raise
 
     def _prepare(self) -> None:

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -98,3 +99,28 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
             if stat.S_ISDIR(status.st_mode):
                 folders.append(path)
         pending.extend(reversed(folders))
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a tree as far as it can be done, also folders left without permissions.
+
+    A link in its place is removed itself, never what it leads to.
+    """
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for path, folders, _ in os.walk(folder):
+        # Before os.walk goes down into them.
+        for name in folders:
+            place = os.path.join(path, name)
+            if not os.path.islink(place):
+                with contextlib.suppress(OSError):
+                    os.chmod(place, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether an entry of an upper folder marks a removed one (overlayfs: character 0/0)."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0

@@ -72,6 +72,9 @@ def hidden_paths(
     """
     patterns = [rule.pattern for rule in project.outputs] + list(fresh)
     known = set(earlier)
+    if not patterns and not known:
+        # ``existing`` may be a walk over everything: not begun without need.
+        return ()
     return tuple(
         path
         for path in sorted(existing)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from repro.errors import StorageError
+from repro.primitives.files import remove_tree
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:
@@ -54,21 +53,3 @@ def sweep(root: Path) -> None:
         match = re.fullmatch(r"[a-z-]+-(\d+)-[a-z0-9_]+", folder.name)
         if match and folder.is_dir() and not Path(f"/proc/{match.group(1)}").exists():
             remove_tree(folder)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a tree, also folders that a run (or overlayfs) left without permissions."""
-
-    def mend(function: object, path: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            parent = os.path.dirname(path)
-            for place in (parent, path):
-                status = os.lstat(place)
-                if stat.S_ISDIR(status.st_mode):
-                    os.chmod(place, 0o700)
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
-
-    shutil.rmtree(folder, onerror=mend)

@@ -17,7 +17,7 @@ from repro.model.ports import OutputFile, Sandbox, SandboxRequest
 from repro.model.project import Step
 from repro.model.recording import Claims
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.files import open_inside, walk
+from repro.primitives.files import is_whiteout, open_inside, walk
 from repro.primitives.texts import human_time, printable
 from repro.project.detect import is_cache
 from repro.project.globs import matches_any
@@ -72,9 +72,7 @@ def rerun(
     Stops at the first step that fails. ``timeout`` (seconds) limits each step and
     replaces a recorded limit. Raises RuntimeUnavailable when the sandbox cannot start.
     """
-    upper, work = folder / "upper", folder / "work"
-    upper.mkdir()
-    work.mkdir()
+    make_layer(folder)
     seen: list[StepSeen] = []
     for step in claims.steps:
         observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
@@ -83,8 +81,42 @@ def rerun(
         )
         if seen[-1].exit != 0:
             break
-    produced, notes = collect(upper, claims)
+    produced, notes = collect(folder / "upper", claims)
     return Rerun(steps=tuple(seen), produced=produced, notes=notes, folder=str(folder))
+
+
+def make_layer(folder: Path) -> None:
+    """The empty thin writable layer of a run below ``folder``."""
+    (folder / "upper").mkdir()
+    (folder / "work").mkdir()
+
+
+def step_request(
+    layers: Sequence[str],
+    claims: Claims,
+    step: Step,
+    folder: Path,
+    *,
+    stdout: int,
+    stderr: int,
+    timeout: float | None,
+    network: str,
+    stdin: int | None = None,
+) -> SandboxRequest:
+    """A step of a recording in the writable layer below ``folder``."""
+    return SandboxRequest(
+        layers=layers,
+        upper=str(folder / "upper"),
+        work=str(folder / "work"),
+        argv=step.argv,
+        environment=claims.environment,
+        cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        timeout=timeout,
+        network=network,
+    )
 
 
 def run_step(
@@ -102,13 +134,11 @@ def run_step(
     with log.open("ab") as stream:
         start = stream.tell()
         result = sandbox.run(
-            SandboxRequest(
-                layers=layers,
-                upper=str(folder / "upper"),
-                work=str(folder / "work"),
-                argv=step.argv,
-                environment=claims.environment,
-                cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
+            step_request(
+                layers,
+                claims,
+                step,
+                folder,
                 stdout=stream.fileno(),
                 stderr=stream.fileno(),
                 timeout=timeout if timeout is not None else step.timeout,
@@ -144,7 +174,6 @@ def collect(upper: Path, claims: Claims) -> tuple[dict[str, OutputFile], tuple[s
         ) from None
     finally:
         os.close(root_fd)
-    # The descriptor stays open for the outputs' lifetime: they are read through it.
     base = f"/proc/self/fd/{project_fd}"
     wanted = {output.path for output in claims.outputs} if claims.declared else None
     paths = []
@@ -156,14 +185,17 @@ def collect(upper: Path, claims: Claims) -> tuple[dict[str, OutputFile], tuple[s
                 continue
             if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
                 paths.append(path)
-            elif not stat.S_ISDIR(status.st_mode) and not _is_whiteout(status):
+            elif not stat.S_ISDIR(status.st_mode) and not is_whiteout(status):
                 notes.append(f"not compared: {printable(path)} is a special file")
+        # The outputs hold the folder open by a descriptor of their own.
+        return dict(outputs_in(base, paths)), tuple(notes)
     except OSError as error:
         raise RerunFailed(
             f"what the rerun wrote cannot be read: {printable(str(error.filename or ''))}: "
             f"{error.strerror}"
         ) from None
-    return dict(outputs_in(base, paths)), tuple(notes)
+    finally:
+        os.close(project_fd)
 
 
 def step_text(step: Step) -> str:
@@ -181,10 +213,6 @@ def how_it_ended(step: StepSeen) -> str:
     if step.exit > 128:
         return f"was ended by signal {step.exit - 128}"
     return f"exited with status {step.exit}"
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def _tail(log: Path, start: int) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import UsageError
-from repro.model.ports import SandboxRequest, Seal
+from repro.model.ports import Seal
 from repro.model.project import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
@@ -18,7 +17,7 @@ from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.extract import write_outputs
 from repro.workflows.places import cache_root, scratch
-from repro.workflows.rerun import collect, step_text
+from repro.workflows.rerun import collect, make_layer, step_request, step_text
 from repro.workflows.verify import check_architecture, seal_text
 
 
@@ -70,19 +69,16 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         claims = recording.claims
         seal = sandbox.seal(request.network)
         observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
-        (folder / "upper").mkdir()
-        (folder / "work").mkdir()
+        make_layer(folder)
         exit_status = 0
         for step in _steps(request, claims.steps):
             observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
             result = sandbox.run(
-                SandboxRequest(
-                    layers=[str(layer) for layer in layers],
-                    upper=str(folder / "upper"),
-                    work=str(folder / "work"),
-                    argv=step.argv,
-                    environment=claims.environment,
-                    cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
+                step_request(
+                    [str(layer) for layer in layers],
+                    claims,
+                    step,
+                    folder,
                     stdin=request.stdin,
                     stdout=request.stdout,
                     stderr=request.stderr,

@@ -22,7 +22,7 @@ from repro.observe.closure import close
 from repro.observe.recorder import RecordRequest, record
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.files import walk
+from repro.primitives.files import remove_tree, walk
 from repro.primitives.texts import human_size, printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings, is_cache, survey
@@ -37,7 +37,7 @@ from repro.workflows.outputs import (
     written_paths,
 )
 from repro.workflows.packing import Packed, PackRequest, check_name, pack
-from repro.workflows.places import cache_root, remove_tree, scratch
+from repro.workflows.places import cache_root, scratch
 from repro.workflows.rerun import how_it_ended, step_text
 
 DEFAULT_TAG = "latest"
@@ -324,13 +324,11 @@ def _peak(observation: Observation) -> str:
     return f" · peak {human_size(max(peaks))}"
 
 
-def _existing(root: str) -> list[str]:
-    found = []
+def _existing(root: str) -> Iterator[str]:
     with contextlib.suppress(OSError):
         for path, status in walk(root):
             if not stat.S_ISDIR(status.st_mode) and not is_cache(path):
-                found.append(path)
-    return found
+                yield path
 
 
 def _earlier_outputs(output: Path) -> tuple[str, ...]:

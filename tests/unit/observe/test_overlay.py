@@ -12,8 +12,9 @@ import pytest
 from repro.errors import RuntimeUnavailable
 from repro.model.observation import Change
 from repro.observe import overlay, probe
-from repro.observe.capture import overlay_changes, remove_locked
+from repro.observe.capture import overlay_changes
 from repro.observe.host import tracer_support
+from repro.primitives.files import remove_tree
 from tests.unit.observe.recording_sample import Lab, changes, tree
 
 
@@ -140,7 +141,7 @@ def test_locked_trees_are_removed(tmp_path: Path) -> None:
     for folder in (deep, deep.parent, tmp_path / "t"):
         folder.chmod(0)
     mode = tmp_path.stat().st_mode
-    remove_locked(tmp_path / "t")
+    remove_tree(tmp_path / "t")
     assert list(tmp_path.iterdir()) == []
     assert tmp_path.stat().st_mode == mode
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from repro.errors import UsageError
+from repro.primitives.files import remove_tree
 from repro.workflows.names import check_tag, parse_reference
-from repro.workflows.places import cache_root, remove_tree, scratch
+from repro.workflows.places import cache_root, scratch
 
 
 def test_references(tmp_path: Path) -> None:
