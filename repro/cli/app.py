@@ -72,7 +72,7 @@ def main() -> NoReturn:
         raise SystemExit(EXIT_INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(141) from None
     except OSError as error:
         _report(_storage(error))
@@ -102,7 +102,12 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """What Python still holds for a stdout that nobody reads goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _storage(error: OSError) -> StorageError:

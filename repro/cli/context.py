@@ -9,6 +9,8 @@ import platform
 import sys
 from collections.abc import Mapping
 
+from repro.cli.render import colour_out, unicode_out
+from repro.errors import UsageError
 from repro.primitives.canonical import source_date_epoch
 
 
@@ -31,6 +33,21 @@ def clamp() -> int:
 def machine() -> str:
     """The architecture as ``uname -m`` has it."""
     return platform.machine()
+
+
+def network(text: str) -> str:
+    """What ``--network`` was given. Raises UsageError for anything but none and host."""
+    if text not in ("none", "host"):
+        raise UsageError("--network takes none or host")
+    return text
+
+
+def print_verdict(document: Mapping[str, object]) -> None:
+    """A verdict's lines on stdout, with the marks and colours that it can show."""
+    from repro.report.text import verdict_lines
+
+    out = sys.stdout
+    print(verdict_lines(document, colour=colour_out(out), ascii_only=not unicode_out(out)))
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from repro.cli import context
-from repro.cli.render import colour_out, unicode_out
 
 HELP = """Compare two result folders, two files, or the results of two archives.
 
@@ -30,7 +27,6 @@ def diff(
     """Compare (help text: HELP)."""
     from repro.cli.verify import outcome_of
     from repro.report.jsondoc import outcome_document
-    from repro.report.text import verdict_lines
     from repro.workflows.diff import diff as compare
 
     verdict = compare(old, new, outcome_of(require))
@@ -38,6 +34,5 @@ def diff(
     if json_:
         context.print_json(document)
     else:
-        out = sys.stdout
-        print(verdict_lines(document, colour=colour_out(out), ascii_only=not unicode_out(out)))
+        context.print_verdict(document)
     raise typer.Exit(0 if verdict.reproduced else 1)

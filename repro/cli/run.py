@@ -42,8 +42,6 @@ def run(
     from repro.workflows.run import RunRequest
     from repro.workflows.run import run as start
 
-    if network not in ("none", "host"):
-        raise UsageError("--network takes none or host")
     if shell and command:
         raise UsageError("give either --shell or a command")
     path, tag = parse_reference(archive)
@@ -55,7 +53,7 @@ def run(
             machine=context.machine(),
             command=tuple(command or ()),
             shell=shell,
-            network=network,
+            network=context.network(network),
             out=out,
             timeout=timeout,
             engine=engine,

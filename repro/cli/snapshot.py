@@ -68,7 +68,7 @@ def snapshot(
     from repro.workflows.snapshot import snapshot as take
 
     words = tuple(command or ())
-    notebooks = words if words and all(_is_notebook(project, word) for word in words) else ()
+    notebooks = words if words and all(word.endswith(".ipynb") for word in words) else ()
     handle = stdin.open("rb") if stdin is not None else None
     result = take(
         SnapshotRequest(
@@ -103,10 +103,6 @@ def snapshot(
         print(f"{result.path}  {result.digest}")
         if not quiet:
             print(f"next: repro verify {result.path}", file=sys.stderr)
-
-
-def _is_notebook(project: Path, word: str) -> bool:
-    return word.endswith(".ipynb")
 
 
 def _relative(project: Path, word: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from repro.cli import context
-from repro.cli.render import colour_out, observer_for, unicode_out
+from repro.cli.render import observer_for
 
 if TYPE_CHECKING:
     from repro.model.verdict import Outcome
@@ -60,13 +60,10 @@ def verify(
 ) -> None:
     """Verify (help text: HELP)."""
     from repro.errors import UsageError
-    from repro.report.text import verdict_lines
     from repro.workflows.names import parse_reference
     from repro.workflows.reporting import verify_and_report
     from repro.workflows.verify import VerifyRequest
 
-    if network not in ("none", "host"):
-        raise UsageError("--network takes none or host")
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"there is no folder {report.parent} for the report")
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
@@ -80,7 +77,7 @@ def verify(
             required=outcome_of(require),
             timeout=timeout,
             engine=engine,
-            network=network,
+            network=context.network(network),
             reviewer=own or None,
         ),
         report,
@@ -89,8 +86,7 @@ def verify(
     if json_:
         context.print_json(document)
     else:
-        out = sys.stdout
-        print(verdict_lines(document, colour=colour_out(out), ascii_only=not unicode_out(out)))
+        context.print_verdict(document)
         if report is not None:
             print(f"report: {report}", file=sys.stderr)
     raise typer.Exit(0 if reproduced else 1)

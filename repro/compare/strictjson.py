@@ -7,6 +7,7 @@ from typing import Any
 
 from repro.compare.base import Beyond, Malformed
 from repro.compare.plain import decode
+from repro.primitives.canonical import nesting, unique_keys
 
 _MAX_DEPTH = 100
 _MAX_VALUES = 1_500_000
@@ -21,42 +22,11 @@ def parse_json(data: bytes) -> Any:
     if data.count(b",") + data.count(b"[") + data.count(b"{") > _MAX_VALUES:
         raise Beyond(f"more than {_MAX_VALUES} values in one document")
     text = decode(data)
-    if _depth(text) > _MAX_DEPTH:
+    if nesting(text, _MAX_DEPTH) > _MAX_DEPTH:
         raise Beyond(f"nested more than {_MAX_DEPTH} deep")
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise Malformed(f"line {error.lineno}: {error.msg}") from None
     except ValueError as error:
         raise Malformed(str(error)) from None
-
-
-def _depth(text: str) -> int:
-    # An upper bound first: most documents have few brackets or are flat.
-    if text.count("[") + text.count("{") <= _MAX_DEPTH:
-        return 0
-    depth = deepest = 0
-    quoted = escaped = False
-    for char in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key appears twice in one object")
-    return found

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from repro.model.folders import MARKS, is_environment
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
 from repro.model.project import EntryType, FileEntry, LayerKind
@@ -401,9 +402,9 @@ class _Builder:
         if known is None:
             known = (
                 _SITE.search(folder) is not None
-                or os.path.isfile(f"{folder}/pyvenv.cfg")
-                or os.path.isdir(f"{folder}/conda-meta")
-                or folder.endswith(("/node_modules", "/renv/library"))
+                or is_environment(
+                    folder, [name for name in MARKS if os.path.exists(f"{folder}/{name}")]
+                )
                 or self._in_environment(folder)
             )
             self._environments[folder] = known

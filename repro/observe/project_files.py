@@ -8,18 +8,13 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from repro.model.folders import CACHES, is_environment
 from repro.model.observation import LeftOut
 from repro.primitives.texts import human_size
 
 UNREAD_LIMIT = 64_000_000
 """Unread project files travel along (licence, README, sources) up to this many bytes."""
 
-_SKIPPED = frozenset(
-    {
-        ".git", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache",
-        ".ruff_cache", ".cache", ".Rproj.user", ".Rhistory", ".RData", ".DS_Store", ".snakemake",
-    }
-)  # fmt: skip
 _SECRET_NAMES = re.compile(
     r"(?:\.env(?:\..+)?|\.netrc|_netrc|\.git-credentials|\.pgpass|id_(?:rsa|dsa|ecdsa|ed25519)"
     r"|.+\.(?:pem|p12|pfx|key|keystore|jks)|\.htpasswd|\.pypirc|\.npmrc|credentials"
@@ -90,20 +85,21 @@ class ProjectFiles:
             except OSError as error:
                 yield LeftOut(path=folder, reason=f"it cannot be listed: {error.strerror}")
                 continue
-            if folder != self.root and _is_environment(folder, found):
+            names = [entry.name for entry in found]
+            if folder != self.root and is_environment(folder, names):
                 yield LeftOut(path=folder, reason="an environment: its packages are packed instead")
                 continue
             yield _Folder(folder)
             for entry in found:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in _SKIPPED and not self._excluded(entry.path):
+                    if entry.name not in CACHES and not self._excluded(entry.path):
                         pending.append(entry.path)
                 else:
                     yield from self._one(entry.path, entry.name)
 
     def _one(self, path: str, name: str) -> Iterator[str | LeftOut]:
         relative = path[len(self.root) + 1 :]
-        if name in _SKIPPED or name.endswith(".pyc") or relative in self.outputs:
+        if name in CACHES or name.endswith(".pyc") or relative in self.outputs:
             return
         if self._excluded(path):
             return
@@ -116,13 +112,6 @@ class ProjectFiles:
 
     def _excluded(self, path: str) -> bool:
         return self.matches(path[len(self.root) + 1 :], self.exclude)
-
-
-def _is_environment(folder: str, entries: Sequence[os.DirEntry[str]]) -> bool:
-    names = {entry.name for entry in entries}
-    return bool(names & {"pyvenv.cfg", "conda-meta"}) or folder.endswith(
-        ("/node_modules", "/renv/library")
-    )
 
 
 def _packable(mode: int) -> bool:

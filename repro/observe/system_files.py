@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.model.system import etc_files
 
 OURS = frozenset(
     f"/etc/{name}"
@@ -21,16 +22,7 @@ _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 def system_files(home: str) -> Iterator[FileEntry]:
     """passwd, group, hosts and the like, with fixed content; the empty folders every run has."""
-    texts = {
-        "passwd": f"root:x:0:0:root:/root:/bin/sh\nrepro:x:1000:1000:repro:{home}:/bin/sh\n",
-        "group": "root:x:0:\nrepro:x:1000:\n",
-        "hosts": "127.0.0.1 localhost repro\n::1 localhost\n",
-        "hostname": "repro\n",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "resolv.conf": "",
-    }
-    for name, text in texts.items():
-        data = text.encode("utf-8", "surrogateescape")
+    for name, data in etc_files(home).items():
         # passwd names the home folder: it must not make the base layer the author's own.
         kind = LayerKind.CODE if name == "passwd" else LayerKind.BASE
         yield _entry(f"/etc/{name}", EntryType.FILE, content=data, size=len(data), kind=kind)

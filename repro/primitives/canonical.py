@@ -37,9 +37,11 @@ def load(data: bytes, what: str, *, limit: int = MAX_BYTES) -> Any:
     """
     if len(data) > limit:
         raise ArchiveError(f"{what} is larger than {limit} bytes", slug="archive-json")
-    _check_depth(data, what)
+    # Every byte is one character here: what nests is ASCII.
+    if nesting(data.decode("latin-1"), MAX_DEPTH) > MAX_DEPTH:
+        raise ArchiveError(f"{what} is nested more than {MAX_DEPTH} deep", slug="archive-json")
     try:
-        return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(data, object_pairs_hook=unique_keys, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{what} is not valid JSON: {error}", slug="archive-json") from None
 
@@ -61,36 +63,38 @@ def _refuse_floats(value: object) -> None:
             _refuse_floats(inner)
 
 
-def _check_depth(data: bytes, what: str) -> None:
-    # Cheap upper bound before the recursive parser sees it: brackets in strings count too,
-    # so only documents over the bound are measured exactly.
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return
+def nesting(text: str, bound: int) -> int:
+    """How deep a JSON text is nested; 0 when that is at most ``bound`` by the count alone.
+
+    To be asked before a recursive parser sees it: most documents have few brackets.
+    """
+    if text.count("[") + text.count("{") <= bound:
+        return 0
     depth = deepest = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
+    quoted = escaped = False
+    for char in text:
+        if quoted:
             if escaped:
                 escaped = False
-            elif byte == 0x5C:
+            elif char == "\\":
                 escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
+            elif char == '"':
+                quoted = False
+        elif char == '"':
+            quoted = True
+        elif char in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in (0x5D, 0x7D):
+        elif char in "]}":
             depth -= 1
-    if deepest > MAX_DEPTH:
-        raise ArchiveError(f"{what} is nested more than {MAX_DEPTH} deep", slug="archive-json")
+    return deepest
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are each there once (an ``object_pairs_hook``). Raises ValueError."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key appears twice")
+        raise ValueError("a key appears twice in one object")
     return found
 
 

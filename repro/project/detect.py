@@ -6,22 +6,17 @@ import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-CACHES = frozenset(
-    {
-        "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".mypy_cache", ".ruff_cache",
-        ".cache", ".Rproj.user", ".Rhistory", ".RData", ".DS_Store", ".snakemake", ".git",
-        ".repro",
-    }
-)  # fmt: skip
-"""Names inside a project that never count as inputs to list, outputs or project files."""
+from repro.model import folders
+
+CACHES = folders.CACHES | {".repro"}
+"""Names inside a project that never count as inputs to list, outputs or project files:
+caches, and what repro itself places there."""
 
 _LANGUAGES = {
     ".py": "Python", ".r": "R", ".jl": "Julia", ".m": "Octave", ".c": "C", ".cpp": "C++",
     ".f90": "Fortran", ".sh": "shell", ".awk": "awk", ".js": "JavaScript", ".pl": "Perl",
     ".java": "Java",
 }  # fmt: skip
-_ENVIRONMENT_MARKS = {"pyvenv.cfg", "conda-meta"}
-_ENVIRONMENT_NAMES = ("node_modules", "renv/library")
 _BUILD = ("Makefile", "makefile", "GNUmakefile", "Snakefile", "dvc.yaml", "CMakeLists.txt")
 _LOCKS = (
     "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "environment.yml", "renv.lock",
@@ -81,7 +76,7 @@ def _plain_files(root: str) -> tuple[list[str], list[str]]:
         folder = pending.pop()
         entries = _entries(os.path.join(root, folder))
         names = {entry.name for entry in entries}
-        if folder and (names & _ENVIRONMENT_MARKS or folder.endswith(_ENVIRONMENT_NAMES)):
+        if folder and folders.is_environment(folder, names):
             environments.append(folder)
             continue
         for entry in entries:

@@ -12,11 +12,11 @@ import stat
 from pathlib import Path
 
 from repro.errors import RerunFailed
+from repro.model.system import etc_files
 
 MOUNT_POINTS = ("proc", "dev")
 _FOLDERS = (*MOUNT_POINTS, "sys", "run", "etc", "var")
 _SHARED = ("tmp", "var/tmp")
-UID = 1000
 
 _READ_ONLY = ("sys", "fs", "irq", "bus", "pressure", "sysrq-trigger")
 _HIDDEN = (
@@ -34,17 +34,8 @@ def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
     for name in _SHARED:
         (folder / name).mkdir()
         (folder / name).chmod(0o1777)
-    home = home if home.startswith("/") and not set(home) & set(":\n") else "/"
-    files = {
-        "passwd": f"root:x:0:0:root:/root:/bin/sh\nrepro:x:{UID}:{UID}:repro:{home}:/bin/sh\n",
-        "group": f"root:x:0:\nrepro:x:{UID}:\n",
-        "hosts": "127.0.0.1 localhost repro\n::1 localhost\n",
-        "hostname": "repro\n",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    }
-    for name, text in files.items():
-        (folder / "etc" / name).write_bytes(os.fsencode(text))
-    (folder / "etc" / "resolv.conf").write_bytes(resolver)
+    for name, content in etc_files(home, resolver).items():
+        (folder / "etc" / name).write_bytes(content)
 
 
 def proc_masks(folder: str) -> list[str]:

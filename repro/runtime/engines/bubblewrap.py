@@ -18,11 +18,12 @@ from pathlib import Path
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
 from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.model.system import UID
 from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
-from repro.runtime.rootfs import UID, check_upper, make_trusted, proc_masks
+from repro.runtime.rootfs import check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
 from repro.runtime.watch import Watch
 

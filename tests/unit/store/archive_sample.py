@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from repro.compare.memory import MemoryOutput
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import plan_layers
 from repro.model.lock import Lock
@@ -30,22 +30,11 @@ from repro.store.writer import Artifact, Version, write_archive
 ROOT = "/home/ada/paper"
 
 
-class BytesOutput:
-    def __init__(self, data: bytes, link: bool = False) -> None:
-        self._data = data
-        self.size = len(data)
-        self.digest = Digest.of(data)
-        self.link = link
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self._data)
-
-
 OUTPUTS = {
-    "results/fit.csv": BytesOutput(b"slope,intercept\n0.5,1.25\n"),
-    "results/latest": BytesOutput(b"fit.csv", link=True),
-    "figure.png": BytesOutput(bytes(range(256)) * 40),
-    "empty": BytesOutput(b""),
+    "results/fit.csv": MemoryOutput(b"slope,intercept\n0.5,1.25\n"),
+    "results/latest": MemoryOutput(b"fit.csv", link=True),
+    "figure.png": MemoryOutput(bytes(range(256)) * 40),
+    "empty": MemoryOutput(b""),
 }
 
 
