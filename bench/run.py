@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REPRO = [sys.executable, "-m", "repro"]
+REPRO = [str(Path(sys.executable).with_name("repro"))]
+"""The installed script, as a user starts it."""
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 MARK = f"0.2{os.getpid():09d}"
 """How long the analysis of the start-up rows sleeps: nobody else sleeps as long."""
@@ -93,7 +94,7 @@ class Bench:
         self.python = folder / "env/bin/python"
         self.env = {
             "PATH": f"{folder}/env/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
-            "REPRO_CACHE": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1",
+            "REPRO_CACHE": str(folder / "cache"), "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
             "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT),
         }  # fmt: skip
         self.reprozip = self._prepare()

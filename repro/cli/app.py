@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
@@ -28,8 +29,8 @@ EPILOG = (
 )
 
 
-def build_app() -> typer.Typer:
-    """The whole command line."""
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line: whole, or only the command that ``words`` begin with."""
     app = typer.Typer(
         name="repro",
         help="Snapshot an analysis into one hashed archive, rerun it sealed, "
@@ -50,7 +51,7 @@ def build_app() -> typer.Typer:
             print(f"repro {__version__}")
             raise typer.Exit
 
-    commands.register(app)
+    commands.register(app, words)
     return app
 
 
@@ -60,7 +61,7 @@ def main() -> NoReturn:
         signal.signal(number, _interrupt)
     sys.unraisablehook = _again
     try:
-        build_app()()
+        build_app(sys.argv[1:])()
     except SystemExit as ending:
         _flush()
         raise SystemExit(ending.code) from None

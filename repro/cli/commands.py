@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+
 import typer
 
-from repro.cli import (
-    diff,
-    doctor,
-    extract,
-    init,
-    inspect,
-    run,
-    snapshot,
-    verify,
-)
+NAMES = ("init", "snapshot", "verify", "inspect", "extract", "run", "diff", "doctor")
+"""Each is a module of this room with a function ``register``."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add every command to the application."""
-    for module in (init, snapshot, verify, inspect, extract, run, diff, doctor):
-        module.register(app)
+def register(app: typer.Typer, words: Sequence[str]) -> None:
+    """Add the command that ``words`` (a command line) begin with, else every command.
+
+    Typer makes parameters of all that is registered before it looks at the line: for one
+    command that is work done for nothing.
+    """
+    named = words[0] if words else ""
+    for name in [named] if named in NAMES else NAMES:
+        importlib.import_module(f"repro.cli.{name}").register(app)

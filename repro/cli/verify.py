@@ -12,7 +12,7 @@ from repro.cli import context
 from repro.cli.render import observer_for
 
 if TYPE_CHECKING:
-    from repro.model.verdict import Outcome
+    from repro.model.outcome import Outcome
 
 HELP = """Rerun an archive sealed and compare its results with the recorded ones.
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def outcome_of(text: str) -> Outcome:
     """The bar a person named. Raises UsageError for anything else."""
     from repro.errors import UsageError
-    from repro.model.verdict import Outcome
+    from repro.model.outcome import Outcome
 
     bars = {"identical": Outcome.IDENTICAL, "equivalent": Outcome.EQUIVALENT,
             "close": Outcome.CLOSE}  # fmt: skip

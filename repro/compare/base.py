@@ -6,14 +6,15 @@ import abc
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from repro.compare.causes import causes
 from repro.compare.findings import Findings
 from repro.compare.settings import Settings, read_settings
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.model.verdict import Comparison, Difference, Outcome
+from repro.model.verdict import Comparison, Difference
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 
 MAX_BYTES = 64 << 20
@@ -34,7 +35,7 @@ class Damaged(Exception):
     """One side follows the format and the other does not: surely different."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Task:
     """What a comparator is told beside the bytes. ``depth`` counts files inside files."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 _ROUNDING = 1e-6
 _LINES = ("csv/1", "text/1", "log/1", "jsonl/1")

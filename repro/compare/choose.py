@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import repro.compare.formats
 from repro.compare.base import MAX_DEPTH, Comparator, Task
 from repro.compare.memory import MemoryOutput
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 from repro.primitives.plugins import load_plugins
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from repro.compare.numbers import Tally
 from repro.compare.settings import Settings
-from repro.model.verdict import Comparison, Difference, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison, Difference
 
 MAX_DIFFERENCES = 60
 _MAX_TEXT = 600

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from repro.compare.base import read_head
 from repro.compare.choose import choose
 from repro.compare.sides import outputs_in
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.model.verdict import Comparison, Difference, Outcome, OutputVerdict, Verdict
+from repro.model.verdict import Comparison, Difference, OutputVerdict, Verdict
 from repro.primitives.files import walk
 from repro.primitives.texts import printable
 

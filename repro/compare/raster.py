@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repro.compare.base import Beyond, Malformed
 from repro.compare.inflate import inflate_exactly
+from repro.primitives.frozen import frozen
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_RAW = 96 << 20
@@ -20,7 +21,7 @@ _PASSES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Png:
     """A parsed PNG: its header, its compressed pixels and every other chunk by type."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 RTOL = 1e-9
@@ -16,7 +16,7 @@ _MAX_PATTERNS = 20
 _MAX_PATTERN = 200
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """What a rule allows. ``source`` tells who allowed the tolerance.
 

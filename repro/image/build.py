@@ -21,6 +21,7 @@ import zstandard
 from repro.errors import ProjectError, StorageError
 from repro.image.plan import PlannedLayer
 from repro.image.source import chunks_of
+from repro.model.entry import EntryType, FileEntry
 from repro.model.oci import (
     ANNOTATION_KIND,
     ANNOTATION_TOC,
@@ -32,12 +33,12 @@ from repro.model.oci import (
     Layer,
 )
 from repro.model.ports import OutputFile
-from repro.model.project import EntryType, FileEntry
 from repro.primitives import tarformat
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.frames import FRAME, FrameWriter
+from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header, padding
 from repro.primitives.tarread import Limits
 from repro.primitives.texts import printable
@@ -46,7 +47,7 @@ TOC_SCHEMA = "repro.toc/1"
 _BATCH = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BuiltLayer:
     """A finished layer: its blob lies at ``path``, its file list (``toc``) beside it."""
 

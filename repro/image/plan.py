@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from repro.errors import ProjectError
-from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.model.entry import EntryType, FileEntry, LayerKind
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 OWN_PACKAGE = 20_000_000
@@ -19,7 +19,7 @@ OWN_DATA = 16_000_000
 _ORDER = list(LayerKind)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedLayer:
     """A layer to build: ``name`` is its line in the history, ``entries`` sorted by path."""
 

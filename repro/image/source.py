@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from repro.errors import ProjectError
-from repro.model.project import FileEntry
+from repro.model.entry import FileEntry
 from repro.primitives.texts import printable
 
 _CHUNK = 1 << 20

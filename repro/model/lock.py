@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
-SCHEMA = "repro.lock/1"
+from repro.model.oci import LOCK_SCHEMA
+from repro.primitives.frozen import frozen
 
 
 class Grade(Enum):
@@ -18,7 +19,7 @@ class Grade(Enum):
     NAME_ONLY = "name only"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LockedPackage:
     """One package: ``purl`` per the package-url specification; url and hash where known."""
 
@@ -46,7 +47,7 @@ class LockedPackage:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Lock:
     """All locked packages, sorted by source, name, version, purl.
 
@@ -60,7 +61,7 @@ class Lock:
     def to_json(self) -> dict[str, Any]:
         """The document ``repro.lock/1``."""
         return {
-            "schema": SCHEMA,
+            "schema": LOCK_SCHEMA,
             "packages": [package.to_json() for package in self.packages],
             "skipped": dict(self.skipped),
         }

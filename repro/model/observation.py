@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
-from repro.model.project import FileEntry
+from repro.model.entry import FileEntry
+from repro.model.step import StepSeen
+from repro.primitives.frozen import frozen
 
 
 class Change(Enum):
@@ -16,7 +17,7 @@ class Change(Enum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProcessSeen:
     """One program execution. ``number`` counts from 0 in order of appearance.
 
@@ -32,7 +33,7 @@ class ProcessSeen:
     cwd: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Access:
     """One path the run touched.
 
@@ -53,7 +54,7 @@ class Access:
     first_writer: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Connection:
     """An attempt to reach something by network or a local socket."""
 
@@ -66,28 +67,7 @@ class Connection:
         return self.address if self.port is None else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a run used: seconds, bytes. None where it was not measured."""
-
-    wall: float
-    cpu_user: float | None = None
-    cpu_system: float | None = None
-    peak_memory: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepSeen:
-    """How one step ended: ``exit`` is the status, 128+N for a signal; ``tail`` its last lines."""
-
-    name: str
-    exit: int
-    cost: Cost
-    tail: tuple[str, ...] = ()
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Observation:
     """Everything seen of a recorded run.
 
@@ -110,7 +90,7 @@ class Observation:
     before: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageRef:
     """A package as its source knows it: ``key`` is unique inside ``source``.
 
@@ -124,7 +104,7 @@ class PackageRef:
     version: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LeftOut:
     """Something that is not in the image, and why."""
 
@@ -132,7 +112,7 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Closure:
     """What must be in the image: files, the packages they make whole, and what was left out.
 

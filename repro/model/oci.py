@@ -7,12 +7,13 @@ validated at the door and a wrong type is an ArchiveError, never a traceback.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
-from repro.errors import ArchiveError
+from repro.errors import ArchiveError, RuntimeUnavailable
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -39,9 +40,20 @@ ANNOTATION_USIZE = "org.repro.uncompressed-size"
 ANNOTATION_TOC = "org.repro.toc"
 SCHEMA = 1
 """The newest archive schema this program reads; the label ``org.repro.schema``."""
+LOCK_SCHEMA = "repro.lock/1"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, kw_only=True)
+def oci_architecture(machine: str) -> str:
+    """GOARCH of a ``uname -m`` name. Raises RuntimeUnavailable for one repro does not know."""
+    if machine not in _ARCHITECTURES:
+        raise RuntimeUnavailable(
+            f"repro does not run on {machine} yet", hint="use an x86-64 or aarch64 machine"
+        )
+    return _ARCHITECTURES[machine]
+
+
+@frozen
 class Descriptor:
     """Points at a blob (image-spec, descriptor.md). ``size`` is in bytes."""
 
@@ -83,7 +95,7 @@ class Descriptor:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Layer:
     """A layer: its descriptor (compressed bytes) and its diff_id (uncompressed bytes)."""
 
@@ -93,7 +105,7 @@ class Layer:
     kind: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ImageConfig:
     """The image config (image-spec, config.md). Its digest is the archive's identity."""
 
@@ -147,7 +159,7 @@ class ImageConfig:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Manifest:
     """An image or artifact manifest (image-spec, manifest.md)."""
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from dataclasses import field
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from repro.model.lock import LockedPackage
-from repro.model.observation import Cost, LeftOut, PackageRef
-from repro.model.project import LayerKind
-from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
+
+if TYPE_CHECKING:
+    # For annotations only: a verification need not load what a snapshot observes and locks.
+    from repro.model.entry import LayerKind
+    from repro.model.lock import LockedPackage
+    from repro.model.observation import LeftOut, PackageRef
+    from repro.model.step import Cost
+    from repro.primitives.digest import Digest
 
 
 class BlobReader(Protocol):
@@ -28,7 +33,7 @@ class BlobWriter(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackageFile:
     """One path of a package on the host (absolute); ``member`` is its name in the package."""
 
@@ -86,7 +91,7 @@ class PackageIndex(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SandboxRequest:
     """One command to run sealed.
 
@@ -109,7 +114,7 @@ class SandboxRequest:
     network: str = "none"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SandboxResult:
     """How a sealed command ended: exit status (128+N for a signal) and what it used."""
 
@@ -119,7 +124,7 @@ class SandboxResult:
     first_instruction: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Seal:
     """What an engine enforces: each property with the mechanism, or why it does not."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from repro.errors import ArchiveError
 from repro.model.oci import mapping, sequence, text, texts, whole
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
 
 CLAIMS_SCHEMA = "repro.claims/1"
 CIRCUMSTANCES_SCHEMA = "repro.circumstances/1"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Output:
     """One recorded result: path relative to the project root, size in bytes, sha256.
 
@@ -62,7 +63,7 @@ class Output:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Claims:
     """What runs and what it must give: the sealed half (archive.md, decision 2).
 
@@ -126,7 +127,7 @@ class Claims:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Recording:
     """Claims and circumstances as read from an archive, with their exact bytes' digest."""
 

@@ -1,35 +1,16 @@
-"""The ladder of outcomes and what is said about each output (verdict.md)."""
+"""What is said about each output, and about all of them (verdict.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import field
 from typing import Any
 
-
-class Outcome(Enum):
-    """How one recorded output compares with the rerun's, best first."""
-
-    IDENTICAL = "identical"
-    EQUIVALENT = "equivalent"
-    CLOSE = "close"
-    UNEXPECTED = "unexpected"
-    UNDECIDED = "undecided"
-    DIFFERENT = "different"
-    MISSING = "missing"
-
-    @property
-    def rank(self) -> int:
-        """0 is best. Anything above CLOSE is never success."""
-        return list(Outcome).index(self)
-
-    def meets(self, required: Outcome) -> bool:
-        """Whether this outcome satisfies the bar (identical, equivalent or close)."""
-        return self.rank <= Outcome.CLOSE.rank and self.rank <= required.rank
+from repro.model.outcome import Outcome
+from repro.primitives.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Difference:
     """One thing that differs (or was removed before comparing): where, and both sides.
 
@@ -42,7 +23,7 @@ class Difference:
     new: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Numbers:
     """Summary of numeric differences over ``n`` compared numbers (all as decimal text).
 
@@ -71,7 +52,7 @@ class Numbers:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Comparison:
     """What a comparator found for one pair.
 
@@ -90,7 +71,7 @@ class Comparison:
     tolerance: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OutputVerdict:
     """The outcome of one output path. ``old``/``new`` are sha256 digests, sizes in bytes."""
 
@@ -109,7 +90,7 @@ class OutputVerdict:
         return self.comparison.outcome
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Verdict:
     """All outputs, and the worst required one against the bar ``required``."""
 

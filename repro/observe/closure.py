@@ -11,10 +11,10 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.folders import MARKS, is_environment
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
-from repro.model.project import EntryType, FileEntry, LayerKind
 from repro.observe.closure_environment import environment_folders, files_below
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_outside import TEMPORARY, outside_warnings

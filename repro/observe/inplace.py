@@ -9,17 +9,18 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repro.model.observation import Change
 from repro.primitives.files import walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 _FICLONE = 0x40049409
 _Stamp = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class State:
     """A folder at one moment: ``files`` (and links) with size, mtime in ns, inode and mode;
     ``folders`` with their modes. Paths are relative.

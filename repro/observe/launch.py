@@ -18,10 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from repro.errors import ProjectError, RunFailed
-from repro.model.observation import Cost, StepSeen
+from repro.model.step import Cost, StepSeen
 from repro.observe import children, kernel, overlay
 from repro.observe.ledger import Ledger
 from repro.observe.notifier import BeforeWrite, Notifier
+from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper
 
 _GRACE = 2.0
@@ -29,7 +30,7 @@ _LONGEST_WAIT = 2**31 - 1  # milliseconds, poll(2)
 _TAIL = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Launch:
     """One program to start.
 

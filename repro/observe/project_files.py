@@ -6,10 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from repro.model.folders import CACHES, is_environment
 from repro.model.observation import LeftOut
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size
 
 UNREAD_LIMIT = 64_000_000
@@ -38,7 +38,7 @@ def looks_secret(path: str, home: str) -> bool:
     return _SECRET_NAMES.fullmatch(path.rpartition("/")[2]) is not None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProjectFiles:
     """The project's folder, and what was declared about it (paths and patterns relative)."""
 

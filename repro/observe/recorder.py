@@ -7,12 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from repro.errors import ProjectError, RuntimeUnavailable
-from repro.model.observation import Change, Observation, StepSeen
-from repro.model.project import Step
+from repro.model.observation import Change, Observation
+from repro.model.step import Step, StepSeen
 from repro.observe import overlay, strace
 from repro.observe.capture import SCRATCH, overlay_changes
 from repro.observe.inplace import InPlace
@@ -21,13 +21,14 @@ from repro.observe.ledger import Ledger
 from repro.observe.probe import reason_against_notify
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import remove_tree
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 _OTHERS = "what anybody else changed in the folder meanwhile counts as the run's doing"
 _UNSEEN = "reads were not observed: the whole environment of the command is packed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RecordRequest:
     """What to run, and where.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.system import etc_files
 
 OURS = frozenset(

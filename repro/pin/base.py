@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, TypeVar
 
 from repro.errors import PinError, ReproError
+from repro.model.entry import LayerKind
 from repro.model.lock import LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
-from repro.model.project import LayerKind
 from repro.primitives.texts import printable
 
 T = TypeVar("T")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+from repro.primitives.frozen import frozen
 
 
 class EventKind(Enum):
@@ -17,7 +18,7 @@ class EventKind(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Event:
     """One thing that happened: ``phase`` is a word like ``pack``, ``text`` for people.
 

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from repro.primitives.frozen import frozen
 
 _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Finished:
     """How a command ended; ``exit`` is 127 when it could not be started, 124 on time-out."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
 from repro.errors import ArchiveError
 from repro.primitives import tarformat
+from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import BLOCK, Header, padding
 from repro.primitives.texts import printable
 
@@ -28,7 +29,7 @@ _EXTENSIONS = {
 _PIECE = 4 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Limits:
     """What a layer may cost. Sizes in bytes.
 

@@ -10,14 +10,15 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from repro.errors import ProjectError
-from repro.model.project import OutputRule, Step
+from repro.model.project import OutputRule
+from repro.model.step import Step
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 CONFIG_NAMES = ("repro.yml", "repro.yaml")
@@ -36,7 +37,7 @@ _COMPARE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Config:
     """repro.yml as read. ``notes`` name fields that are accepted but not applied yet."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from repro.model import folders
+from repro.primitives.frozen import frozen
 
 CACHES = folders.CACHES | {".repro"}
 """Names inside a project that never count as inputs to list, outputs or project files:
@@ -24,7 +24,7 @@ _LOCKS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Findings:
     """What was found; paths relative to the project. ``files`` counts plain files."""
 

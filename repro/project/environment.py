@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from repro.primitives.frozen import frozen
 
 FIXED: Mapping[str, str] = {
     "LANG": "C.UTF-8",
@@ -30,7 +31,7 @@ TAKEN = (
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunEnvironment:
     """``values`` is exactly what the program gets. ``altered`` lists the names whose value
     differs from the author's shell. ``cache`` is the scratch folder of XDG_CACHE_HOME."""

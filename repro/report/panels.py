@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.model.verdict import Outcome
+from repro.model.outcome import Outcome
 from repro.primitives.texts import human_size
 from repro.report.budget import Budget
 from repro.report.cells import notebook_cells

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.model.verdict import Outcome
+from repro.model.outcome import Outcome
 from repro.primitives.texts import human_size, human_time
 from repro.report.escape import esc, esc_block
 from repro.report.panels import TONES, badge

@@ -39,6 +39,17 @@ class Runtime(abc.ABC):
         except Exception as error:
             return _words(error)
 
+    def identity(self) -> str | None:
+        """What was tried by ``usable``: program, version, file. None when it must be tried anew."""
+        try:
+            return self._identity()
+        except Exception:
+            # Why, ``usable`` says.
+            return None
+
+    def _identity(self) -> str | None:
+        return None
+
     def seal(self, network: str = "none") -> Seal:
         """What a run enforces, by which mechanism, and what it does not.
 

@@ -8,10 +8,10 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import RuntimeUnavailable
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size
 from repro.runtime.base import without_mend
 from repro.runtime.choose import all_engines
@@ -21,7 +21,7 @@ from repro.runtime.seccomp import AUDIT
 _SYSCTL = Path("/proc/sys")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Check:
     """One finding: ``mend`` is a command or a sentence, None when nothing is to be done."""
 

@@ -7,6 +7,7 @@ from repro.primitives.plugins import load_plugins
 from repro.primitives.texts import printable
 from repro.runtime import engines
 from repro.runtime.base import Runtime
+from repro.runtime.proof import Proofs
 
 
 def all_engines() -> list[Runtime]:
@@ -14,8 +15,8 @@ def all_engines() -> list[Runtime]:
     return [engine() for engine in load_plugins(engines, Runtime)]  # type: ignore[type-abstract]
 
 
-def choose(name: str | None = None) -> Runtime:
-    """The engine of this name, or the first usable one.
+def choose(name: str | None = None, proofs: Proofs | None = None) -> Runtime:
+    """The engine of this name, or the first usable one; what ``proofs`` hold is not tried again.
 
     Raises UsageError for an unknown name, RuntimeUnavailable (with each engine's reason)
     when none works. Never falls back to an unconfined run.
@@ -28,8 +29,12 @@ def choose(name: str | None = None) -> Runtime:
             raise UsageError(f"there is no engine {printable(name, 40)!r}", hint=f"known: {names}")
     reasons = []
     for engine in known:
+        if proofs is not None and proofs.hold(engine):
+            return engine
         reason = engine.usable()
         if reason is None:
+            if proofs is not None:
+                proofs.keep(engine)
             return engine
         reasons.append(f"{engine.name}: {reason}")
     raise RuntimeUnavailable(

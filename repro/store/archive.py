@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, NoReturn, cast
 import zstandard
 
 from repro.errors import ArchiveError, StorageError, UsageError
-from repro.model.lock import SCHEMA as LOCK_SCHEMA
 from repro.model.oci import (
     CIRCUMSTANCES,
     CLAIMS,
     LABEL_CLAIMS,
     LOCK,
+    LOCK_SCHEMA,
     RECORDING,
     RESULTS,
     Descriptor,

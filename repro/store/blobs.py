@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn, Protocol, cast
 
 from repro.errors import ArchiveError
 from repro.model.oci import Descriptor
 from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
 from repro.primitives.verified import RangeReader, VerifiedReader
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Span:
     """``size`` bytes of an open file from ``offset``."""
 

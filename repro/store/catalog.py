@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from repro.errors import ArchiveError
+from repro.model.entry import LayerKind
 from repro.model.oci import (
     ANNOTATION_KIND,
     ANNOTATION_TOC,
@@ -31,12 +31,12 @@ from repro.model.oci import (
     mapping,
     sequence,
 )
-from repro.model.project import LayerKind
 from repro.primitives.canonical import load
 from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.store import documents
-from repro.store.writer import Artifact, Version
+from repro.store.versions import Artifact, Version
 
 ReadBlob = Callable[[Descriptor, str], bytes]
 """Reads a verified blob; the text says what it is, for errors."""
@@ -55,7 +55,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ArtifactInfo:
     """An artifact of a version: its manifest and the descriptor that names it."""
 
@@ -70,7 +70,7 @@ class ArtifactInfo:
         return found[0] if found else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class VersionInfo:
     """One version of an archive. ``config_digest`` is its identity; layers lowest first."""
 

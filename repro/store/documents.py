@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from repro.model.oci import INDEX, Descriptor, Manifest
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
 
 LAYOUT = dump({"imageLayoutVersion": "1.0.0"})
 OCI_LAYOUT = "oci-layout"
@@ -33,7 +33,7 @@ FOLDERS = ("blobs/", BLOBS)
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Tagged:
     """What manifest.json says of one version."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from repro.errors import ArchiveError
 from repro.primitives import tarformat
+from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import BLOCK, END, Header, padding
 from repro.primitives.texts import printable
 from repro.store.documents import BLOBS, FOLDERS, HEAD
@@ -19,7 +19,7 @@ _WINDOW = 32 << 10
 AGAIN = "download it again, or ask for another copy"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Member:
     """A member's data: ``size`` bytes from ``offset`` in the file."""
 

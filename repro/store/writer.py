@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +20,6 @@ from repro.model.oci import (
     TOC,
     Descriptor,
     ImageConfig,
-    Layer,
     Manifest,
 )
 from repro.primitives import tarformat
@@ -29,38 +27,19 @@ from repro.primitives.canonical import load
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
+from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header, padding
 from repro.primitives.texts import printable
 from repro.store import documents
 from repro.store.blobs import Blobs, BlobSource, Span, open_place, place_size
+from repro.store.versions import Artifact, Version
 
 _KIND_ORDER = ("code", "packages", "runtime", "system", "base", "data")
 _PIECE = 8 << 20
 _NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EIO)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Artifact:
-    """Something beside the image that belongs to it: recording, lock, file lists.
-
-    ``blobs`` are its layers in order; their bytes come from the writer's blob source.
-    """
-
-    artifact_type: str
-    blobs: tuple[Descriptor, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """One version to write. ``config`` are the image config's exact bytes."""
-
-    tag: str
-    config: bytes
-    layers: tuple[Layer, ...]
-    artifacts: tuple[Artifact, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Document:
     """A version's manifests: descriptors for the index, and the image manifest."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from repro.compare.judge import judge, judge_folders
 from repro.errors import UsageError
-from repro.model.verdict import Outcome, Verdict
+from repro.model.outcome import Outcome
+from repro.model.verdict import Verdict
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
 from repro.workflows.names import parse_reference

@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,13 +13,14 @@ from repro.errors import ArchiveError, UsageError
 from repro.model.ports import OutputFile
 from repro.primitives.events import Observer, silent
 from repro.primitives.files import open_inside, walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.places import cache_root
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Extracted:
     """How many files and bytes were written below ``folder``; what was not, and why."""
 

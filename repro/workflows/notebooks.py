@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from repro.errors import ProjectError
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.primitives import process
 from repro.primitives.resources import template
 from repro.primitives.texts import printable

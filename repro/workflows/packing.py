@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,44 @@ from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import PlannedLayer
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Connection, Observation
-from repro.model.oci import CIRCUMSTANCES, CLAIMS, LOCK, RECORDING, TOC, ImageConfig
+from repro.model.oci import (
+    CIRCUMSTANCES,
+    CLAIMS,
+    LOCK,
+    RECORDING,
+    TOC,
+    ImageConfig,
+    oci_architecture,
+)
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
 from repro.model.recording import Claims
-from repro.model.verdict import Outcome, Verdict
+from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
 from repro.store.cache import Cache
-from repro.store.writer import Artifact, Version, write_archive
-from repro.workflows.places import cache_root, scratch
+from repro.store.versions import Artifact, Version
+from repro.store.writer import write_archive
+from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.repository import git_state
 from repro.workflows.rerun import Rerun, rerun
 from repro.workflows.sealing import (
     circumstances,
     image_config,
-    oci_architecture,
     readme_text,
     seconds_text,
 )
 from repro.workflows.verify import rerun_failed
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PackRequest:
     """Everything a snapshot found out before it packs.
 
@@ -74,7 +83,7 @@ class PackRequest:
     in_place: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Packed:
     """A written archive: identity, size of the file in bytes, layers, and the self-test."""
 
@@ -144,7 +153,7 @@ def _self_test(
         observer(Event(kind=EventKind.WARNING, phase="self-test", text=text))
         return {"outcome": "skipped"}, None
     root = cache_root(request.environ)
-    sandbox = choose(request.engine)
+    sandbox = choose(request.engine, proofs(request.environ))
     started = time.monotonic()
     with scratch(root / "runs", "self-test") as folder:
         layers = Cache(root).layers(blobs, [each.layer for each in built], observer)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from repro.errors import StorageError
 from repro.primitives.files import remove_tree
+from repro.runtime.proof import Proofs
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:
@@ -23,6 +24,11 @@ def cache_root(environ: Mapping[str, str]) -> Path:
     if not home:
         raise StorageError("neither HOME nor REPRO_CACHE is set", hint="export REPRO_CACHE=FOLDER")
     return Path(home) / ".cache" / "repro"
+
+
+def proofs(environ: Mapping[str, str]) -> Proofs:
+    """Which engines this user has seen working."""
+    return Proofs(cache_root(environ) / "engines")
 
 
 @contextlib.contextmanager

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from repro import __version__
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.model.verdict import Outcome
 from repro.primitives.events import Observer, silent
 from repro.primitives.files import atomic_write
-from repro.report.html import verify_page
-from repro.report.jsondoc import verify_document
-from repro.workflows.inspect import run_facts
 from repro.workflows.verify import Verification, Verifier, VerifyRequest
 
 _MAX_FIGURE = 8 << 20
@@ -26,6 +23,8 @@ def verify_and_report(
     with Verifier(request, observer) as found:
         document = document_of(found)
         if report is not None:
+            from repro.report.html import verify_page
+
             page = verify_page(document, figures=_figures(found))
             with atomic_write(report) as stream:
                 stream.write(page.encode("utf-8", "backslashreplace"))
@@ -34,6 +33,10 @@ def verify_and_report(
 
 def document_of(found: Verification) -> dict[str, Any]:
     """The document ``repro.verify/1`` of a verification."""
+    # Loaded after the rerun, like the judge.
+    from repro.report.jsondoc import verify_document
+    from repro.workflows.inspect import run_facts
+
     author = run_facts(found.recording)
     circumstances = found.recording.circumstances
     return verify_document(

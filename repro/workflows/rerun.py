@@ -7,17 +7,16 @@ import os
 import posixpath
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from repro.compare.sides import outputs_in
 from repro.errors import RerunFailed
-from repro.model.observation import StepSeen
 from repro.model.ports import OutputFile, Sandbox, SandboxRequest
-from repro.model.project import Step
 from repro.model.recording import Claims
+from repro.model.step import Step, StepSeen
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import is_whiteout, open_inside, walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_time, printable
 from repro.project.detect import is_cache
 from repro.project.globs import matches_any
@@ -26,7 +25,7 @@ _TAIL_BYTES = 16_384
 _TAIL_LINES = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Rerun:
     """What a sealed rerun gave: how each step ended, and its outputs by project path."""
 

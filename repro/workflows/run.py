@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import UsageError
 from repro.model.ports import Seal
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.extract import write_outputs
-from repro.workflows.places import cache_root, scratch
+from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import collect, make_layer, step_request, step_text
 from repro.workflows.verify import check_architecture, seal_text
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunRequest:
     """What to run: ``command`` empty means the recorded steps; ``shell`` an interactive sh.
 
@@ -43,7 +43,7 @@ class RunRequest:
     stderr: int = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunEnded:
     """How it ended: ``exit`` of the program, the files it wrote, and the seal."""
 
@@ -64,7 +64,7 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         version = archive.version(request.tag)
         check_architecture(version, request.machine)
         recording = archive.recording(version)
-        sandbox = choose(request.engine)
+        sandbox = choose(request.engine, proofs(request.environ))
         layers = Cache(cache_root(request.environ)).layers(archive, version, observer)
         claims = recording.claims
         seal = sandbox.seal(request.network)

@@ -7,26 +7,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repro.errors import RuntimeUnavailable
 from repro.model.observation import Closure, Observation
 from repro.model.oci import LABEL_CLAIMS, LABEL_SCHEMA, SCHEMA, ImageConfig, Layer
-from repro.model.project import Step
 from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims
+from repro.model.step import Step
 from repro.primitives.canonical import CLAMP_TEXT
 from repro.primitives.digest import Digest
 from repro.primitives.resources import template
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _MAX_LISTED = 20_000
-
-
-def oci_architecture(machine: str) -> str:
-    """GOARCH of a ``uname -m`` name. Raises RuntimeUnavailable for one repro does not know."""
-    if machine not in _ARCHITECTURES:
-        raise RuntimeUnavailable(
-            f"repro does not run on {machine} yet", hint="use an x86-64 or aarch64 machine"
-        )
-    return _ARCHITECTURES[machine]
 
 
 def image_config(

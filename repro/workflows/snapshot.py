@@ -7,7 +7,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,16 @@ from repro.compare.sides import outputs_in
 from repro.errors import ProjectError, ReproError, RunFailed
 from repro.image.plan import plan_layers
 from repro.model.observation import Closure, Observation
-from repro.model.project import Project, Step
+from repro.model.project import Project
 from repro.model.recording import Claims, Output
+from repro.model.step import Step
 from repro.observe.capture import discard, restore, write_back
 from repro.observe.closure import close
 from repro.observe.recorder import RecordRequest, record
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import remove_tree, walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings, is_cache, survey
@@ -44,7 +45,7 @@ DEFAULT_TAG = "latest"
 """The tag of a version when none was named."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SnapshotRequest:
     """What to snapshot and how.
 
@@ -79,7 +80,7 @@ class SnapshotRequest:
     on_output: Callable[[bytes], None] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Snapshot:
     """A finished snapshot. ``digest`` is the config digest; sizes in bytes, time in seconds."""
 
@@ -159,7 +160,7 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
             discard(observation)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Prepared:
     request: SnapshotRequest
     project: Project

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from repro.compare.judge import judge
 from repro.errors import RerunFailed, RuntimeUnavailable
+from repro.model.oci import oci_architecture
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Claims, Recording
-from repro.model.verdict import Outcome, Verdict
-from repro.observe.host import host_facts
 from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
-from repro.workflows.places import cache_root, scratch
+from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import Rerun, how_it_ended, rerun, step_text
-from repro.workflows.sealing import oci_architecture
+
+if TYPE_CHECKING:
+    from repro.model.verdict import Verdict
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class VerifyRequest:
     """What to verify and how. ``timeout`` in seconds limits each step."""
 
@@ -39,7 +41,7 @@ class VerifyRequest:
     reviewer: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Verification:
     """A finished verification. ``recorded`` and ``produced`` stay readable inside
     ``verified`` (the context) only."""
@@ -83,12 +85,19 @@ class Verifier:
         version = self._archive.version(request.tag)
         check_architecture(version, request.machine)
         recording = self._archive.recording(version)
-        sandbox = choose(request.engine)
-        layers = self._unpacked(version)
-        recorded = self._archive.results(version)
-        seal = sandbox.seal(request.network)
+        # Hashing leaves the interpreter free: the engine is loaded and chosen meanwhile.
+        with ThreadPoolExecutor(1) as pool:
+            unpacked = pool.submit(self._unpacked, version)
+            sandbox = choose(request.engine, proofs(request.environ))
+            recorded = self._archive.results(version)
+            seal = sandbox.seal(request.network)
+            layers = unpacked.result()
         self._note("sealed", seal_text(seal, request.network))
         outcome = self._rerun(sandbox, layers, recording.claims, folder)
+        # Loaded only now: the analysis does not wait for its judge (bench/README.md).
+        from repro.compare.judge import judge
+        from repro.observe.host import host_facts
+
         verdict = judge(
             recorded,
             outcome.produced,

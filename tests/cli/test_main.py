@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int | str | None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def explode() -> Callable[[], None]:
+    def explode(words: object) -> Callable[[], None]:
         def call() -> None:
             raise error
 
@@ -142,7 +142,7 @@ def test_an_interruption_in_a_callback_is_not_lost() -> None:
         "import os, signal, sys, time, weakref\n"
         "from repro.cli import app\n"
         "class Thing: pass\n"
-        "def build():\n"
+        "def build(words):\n"
         "    def call():\n"
         "        thing = Thing()\n"
         "        kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))\n"

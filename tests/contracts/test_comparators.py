@@ -16,7 +16,8 @@ from comparator_pairs import PLOT, cases, chunk, gradient, png
 
 from repro.compare.choose import choose, comparators
 from repro.compare.memory import MemoryOutput
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 CASES = cases()
 BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]

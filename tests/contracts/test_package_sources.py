@@ -10,10 +10,10 @@ import pytest
 from packageurl import PackageURL
 
 from repro.errors import PinError
+from repro.model.entry import LayerKind
 from repro.model.lock import Grade
 from repro.model.observation import PackageRef
 from repro.model.ports import PackageFile, PackageIndex
-from repro.model.project import LayerKind
 from repro.pin.base import PackageSource
 from repro.pin.locker import sources
 from tests.unit.pin.fake_host import FakeHost

@@ -16,8 +16,8 @@ from repro.errors import ArchiveError
 from repro.image.build import BuiltLayer, build_layer
 from repro.image.plan import plan_layers
 from repro.image.unpack import unpack_layer
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import LAYER_PLAIN
-from repro.model.project import EntryType, FileEntry, LayerKind
 from repro.primitives.digest import Digest
 from repro.primitives.files import walk
 from repro.primitives.frames import decompressed

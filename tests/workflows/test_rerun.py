@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from repro.errors import RerunFailed
-from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
-from repro.model.project import Step
 from repro.model.recording import Claims, Output
+from repro.model.step import Cost, Step
 from repro.primitives.digest import Digest
 from repro.workflows.rerun import collect, how_it_ended, rerun, step_text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from repro.compare.base import Comparator, Malformed, Task, parse_both
 from repro.compare.choose import compare_part
 from repro.compare.inflate import gunzip, unbzip, unxz
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 _KINDS = ((b"\x1f\x8b", gunzip), (b"BZh", unbzip), (b"\xfd7zXZ\0", unxz))
 

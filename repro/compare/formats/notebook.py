@@ -16,7 +16,8 @@ from repro.compare.lines import compare_lines
 from repro.compare.strictjson import parse_json
 from repro.compare.tables_in_html import compare_html
 from repro.compare.tree import compare_trees
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 Cell = Mapping[str, Any]
 _RASTER = {"image/png": "figure.png", "image/jpeg": "figure.jpg", "image/gif": "figure.gif"}

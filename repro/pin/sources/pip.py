@@ -16,10 +16,10 @@ from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from repro.model.entry import LayerKind
 from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
-from repro.model.project import LayerKind
 from repro.pin.base import PackageSource
 from repro.primitives.pycache import source_of, valid_pyc
 

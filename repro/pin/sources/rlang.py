@@ -9,10 +9,10 @@ from pathlib import Path
 
 from packageurl import PackageURL
 
+from repro.model.entry import LayerKind
 from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
-from repro.model.project import LayerKind
 from repro.pin.base import PackageSource
 
 _NOT_PACKED = ("doc", "html", "demo", "tests")

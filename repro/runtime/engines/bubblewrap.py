@@ -12,13 +12,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
-from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.model.step import Cost
 from repro.model.system import UID
+from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
@@ -51,6 +52,9 @@ class Bubblewrap(Runtime):
         if self._found is None:
             self._found = find_launcher()
         return self._found
+
+    def _identity(self) -> str:
+        return f"{self.name} {self._launcher().identity}"
 
     def _usable(self) -> str | None:
         launcher = self._launcher()
@@ -112,7 +116,7 @@ class Bubblewrap(Runtime):
             return sandbox.run()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Overlay:
     """The folders of the one mount at ``/``: ``lower`` lowest first, without symlinks."""
 

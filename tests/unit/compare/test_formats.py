@@ -11,7 +11,8 @@ import pytest
 
 from repro.compare.choose import choose
 from repro.compare.memory import MemoryOutput
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 
 def compare(path: str, old: bytes | str, new: bytes | str, **options: object) -> Comparison:

@@ -9,8 +9,9 @@ import pytest
 
 from repro.compare.judge import judge, judge_folders
 from repro.compare.memory import MemoryOutput
+from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.model.verdict import Outcome, Verdict
+from repro.model.verdict import Verdict
 from repro.primitives.digest import Digest
 
 TABLE = b"a,b\n1,2.5\n"

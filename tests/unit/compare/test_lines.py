@@ -6,7 +6,8 @@ from repro.compare.base import Beyond
 from repro.compare.findings import Findings
 from repro.compare.lines import compare_lines
 from repro.compare.settings import read_settings
-from repro.model.verdict import Comparison, Outcome
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison
 
 
 def compare(old: str, new: str, **options: object) -> Comparison:

@@ -6,7 +6,7 @@ from repro.compare.findings import Findings
 from repro.compare.lines import compare_lines
 from repro.compare.scrub import scrub
 from repro.compare.settings import read_settings
-from repro.model.verdict import Outcome
+from repro.model.outcome import Outcome
 
 NOISE = [
     ("Generated on 2024-01-01", "Generated on 2025-12-31"),

@@ -18,8 +18,8 @@ from repro.errors import ProjectError
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import PlannedLayer
 from repro.image.unpack import unpack_layer
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import RESULTS
-from repro.model.project import EntryType, FileEntry, LayerKind
 from repro.primitives.canonical import CLAMP
 from repro.primitives.digest import Digest
 from repro.primitives.frames import FRAME, decompressed

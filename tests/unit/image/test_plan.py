@@ -7,7 +7,7 @@ import pytest
 
 from repro.errors import ProjectError
 from repro.image.plan import OWN_DATA, OWN_PACKAGE, plan_layers
-from repro.model.project import EntryType, FileEntry, LayerKind
+from repro.model.entry import EntryType, FileEntry, LayerKind
 
 
 def entry(path: str, kind: LayerKind, size: int = 1, **more: Any) -> FileEntry:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from repro.errors import ArchiveError
-from repro.model.project import Step
 from repro.model.recording import Claims, Output
+from repro.model.step import Step
 from repro.primitives.canonical import dump, load
 from repro.primitives.digest import Digest
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from repro.model.verdict import Comparison, Outcome, OutputVerdict, Verdict
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison, OutputVerdict, Verdict
 
 
 def output(outcome: Outcome, required: bool = True) -> OutputVerdict:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from repro.model.entry import FileEntry
 from repro.model.observation import Access, Closure, Observation, PackageRef, ProcessSeen
 from repro.model.ports import PackageIndex
-from repro.model.project import FileEntry
 from repro.observe.closure import close
 from repro.pin.sources.interpreter import Interpreter
 from repro.pin.sources.pip import Pip

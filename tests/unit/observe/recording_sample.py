@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from repro.model.observation import Access, Change, Observation
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.observe.capture import discard
 from repro.observe.recorder import RecordRequest, record
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from repro.model.entry import EntryType, LayerKind
 from repro.model.observation import Access, Observation
-from repro.model.project import EntryType, LayerKind
 from repro.observe import closure as module
 from repro.observe import project_files
 from repro.pin.sources.apt import Apt

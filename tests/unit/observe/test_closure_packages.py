@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.model.project import EntryType, LayerKind
+from repro.model.entry import EntryType, LayerKind
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.pin.sources.apt import Apt
 from tests.unit.observe.closure_sample import Sample, names

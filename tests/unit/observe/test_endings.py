@@ -19,7 +19,7 @@ RECORDER = """
 import signal, sys
 sys.path[:0] = {path!r}
 from repro.errors import Interrupted
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.observe.recorder import RecordRequest, record
 
 def interrupt(number, frame):

@@ -52,7 +52,7 @@ kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE, None)
 root = {str(lab.root)!r}
 kernel.mount("none", root + "/data", "tmpfs", 0, None)
 Path(root, "data/m").write_text("mounted")
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.observe.recorder import RecordRequest, record
 from repro.observe.capture import restore
 seen = record(RecordRequest(

@@ -11,7 +11,7 @@ import pytest
 
 from repro.errors import ProjectError
 from repro.model.observation import Change
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.observe.capture import write_back
 from tests.unit.observe.recording_sample import (
     ENVIRONMENT,

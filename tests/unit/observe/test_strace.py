@@ -183,7 +183,7 @@ def test_a_demanded_tracer_that_does_not_work_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from repro.errors import RuntimeUnavailable
-    from repro.model.project import Step
+    from repro.model.step import Step
 
     monkeypatch.setattr("repro.observe.recorder.reason_against_notify", lambda: "not today")
     lab = Lab(tmp_path)

@@ -194,7 +194,7 @@ def test_root_without_the_administrators_capability(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path[:0] = {[each for each in sys.path if each]!r}
-from repro.model.project import Step
+from repro.model.step import Step
 from repro.observe.recorder import RecordRequest, record
 seen = record(RecordRequest(
     root={str(lab.root)!r},

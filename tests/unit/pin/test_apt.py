@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from repro.errors import PinError
+from repro.model.entry import LayerKind
 from repro.model.lock import Grade
 from repro.model.observation import PackageRef
-from repro.model.project import LayerKind
 from repro.pin.sources.apt import BASE, Apt
 from tests.unit.pin.fake_host import FakeHost
 

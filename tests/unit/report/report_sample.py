@@ -9,8 +9,9 @@ import struct
 import zlib
 from typing import Any
 
+from repro.model.outcome import Outcome
 from repro.model.ports import Seal
-from repro.model.verdict import Comparison, Difference, Numbers, Outcome, OutputVerdict, Verdict
+from repro.model.verdict import Comparison, Difference, Numbers, OutputVerdict, Verdict
 from repro.report.jsondoc import verify_document
 
 HOSTILE = 'figs/<img src=x onerror="document.title=1">\x1b[31m\u202egnp.\udcff.txt'

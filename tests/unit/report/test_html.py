@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 import report_sample
 
-from repro.model.verdict import Comparison, Outcome, OutputVerdict, Verdict
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison, OutputVerdict, Verdict
 from repro.report.html import verify_page
 from repro.report.jsondoc import outcome_document
 from repro.report.pictures import picture_of

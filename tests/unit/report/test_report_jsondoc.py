@@ -5,7 +5,8 @@ import os
 
 import report_sample
 
-from repro.model.verdict import Comparison, Outcome, OutputVerdict, Verdict
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison, OutputVerdict, Verdict
 from repro.report.jsondoc import outcome_document
 
 

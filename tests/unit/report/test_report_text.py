@@ -4,7 +4,8 @@ import re
 
 import report_sample
 
-from repro.model.verdict import Comparison, Outcome, OutputVerdict, Verdict
+from repro.model.outcome import Outcome
+from repro.model.verdict import Comparison, OutputVerdict, Verdict
 from repro.report.jsondoc import outcome_document
 from repro.report.text import verdict_lines
 

@@ -14,8 +14,8 @@ from repro.errors import (
     RuntimeUnavailable,
     UsageError,
 )
-from repro.model.observation import Cost
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.model.step import Cost
 from repro.runtime.base import Runtime, with_mend, without_mend
 
 REQUEST = SandboxRequest(

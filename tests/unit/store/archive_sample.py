@@ -9,6 +9,7 @@ from typing import Any
 from repro.compare.memory import MemoryOutput
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import plan_layers
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.lock import Lock
 from repro.model.oci import (
     CIRCUMSTANCES,
@@ -20,12 +21,13 @@ from repro.model.oci import (
     TOC,
     ImageConfig,
 )
-from repro.model.project import EntryType, FileEntry, LayerKind, Step
 from repro.model.recording import Claims, Output
+from repro.model.step import Step
 from repro.primitives.canonical import CLAMP, CLAMP_TEXT, dump
 from repro.primitives.digest import Digest
 from repro.store.blobs import Blobs
-from repro.store.writer import Artifact, Version, write_archive
+from repro.store.versions import Artifact, Version
+from repro.store.writer import write_archive
 
 ROOT = "/home/ada/paper"
 

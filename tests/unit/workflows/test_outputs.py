@@ -4,7 +4,8 @@ import pytest
 
 from repro.errors import ProjectError
 from repro.model.observation import Change, Observation
-from repro.model.project import OutputRule, Project, Step
+from repro.model.project import OutputRule, Project
+from repro.model.step import Step
 from repro.workflows.outputs import choose_outputs, hidden_paths, written_paths
 
 

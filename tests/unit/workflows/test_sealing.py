@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from repro.errors import RuntimeUnavailable
-from repro.model.project import Step
-from repro.workflows.sealing import command_of, oci_architecture, seconds_text
+from repro.model.oci import oci_architecture
+from repro.model.step import Step
+from repro.workflows.sealing import command_of, seconds_text
 
 
 def test_one_step_is_the_command_itself() -> None:

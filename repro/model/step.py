@@ -1,0 +1,43 @@
+"""A step of an analysis: what is run, how it ended, what it used."""
+
+from __future__ import annotations
+
+from repro.primitives.frozen import frozen
+
+
+@frozen
+class Cost:
+    """What a run used: seconds, bytes. None where it was not measured."""
+
+    wall: float
+    cpu_user: float | None = None
+    cpu_system: float | None = None
+    peak_memory: int | None = None
+
+
+@frozen
+class StepSeen:
+    """How one step ended: ``exit`` is the status, 128+N for a signal; ``tail`` its last lines."""
+
+    name: str
+    exit: int
+    cost: Cost
+    tail: tuple[str, ...] = ()
+    timed_out: bool = False
+
+
+@frozen
+class Step:
+    """One command of the analysis.
+
+    ``argv`` is executed as it is (no shell); ``cwd`` is relative to the project root.
+    ``notebook`` names the notebook a step executes, relative to the project root.
+    ``timeout`` is in seconds.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: str = "."
+    notebook: str | None = None
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None

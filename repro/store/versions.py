@@ -1,0 +1,27 @@
+"""What is written into an archive and read from it: a version with its artifacts."""
+
+from __future__ import annotations
+
+from repro.model.oci import Descriptor, Layer
+from repro.primitives.frozen import frozen
+
+
+@frozen
+class Artifact:
+    """Something beside the image that belongs to it: recording, lock, file lists.
+
+    ``blobs`` are its layers in order; their bytes come from the writer's blob source.
+    """
+
+    artifact_type: str
+    blobs: tuple[Descriptor, ...]
+
+
+@frozen
+class Version:
+    """One version to write. ``config`` are the image config's exact bytes."""
+
+    tag: str
+    config: bytes
+    layers: tuple[Layer, ...]
+    artifacts: tuple[Artifact, ...] = ()
