@@ -64,7 +64,7 @@ def snapshot(
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more; show the run's output."),
 ) -> None:
     """Take a snapshot (help text: HELP)."""
-    from repro.workflows.snapshot import SnapshotRequest
+    from repro.workflows.preparing import SnapshotRequest
     from repro.workflows.snapshot import snapshot as take
 
     words = tuple(command or ())

@@ -39,3 +39,8 @@ Observer = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """An observer that ignores everything."""
+
+
+def done(phase: str, text: str, seconds: float | None = None) -> Event:
+    """The end of a phase."""
+    return Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds)

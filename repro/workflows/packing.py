@@ -31,7 +31,7 @@ from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer
+from repro.primitives.events import Event, EventKind, Observer, done
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
@@ -121,7 +121,7 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
             raise
         started = time.monotonic()
         _write(request, request.output, built, blobs, config, claims_bytes, self_test, observer)
-        _say(observer, "write", printable(request.output.name), time.monotonic() - started)
+        observer(done("write", printable(request.output.name), time.monotonic() - started))
     return Packed(
         digest=Digest.of(config.to_bytes()),
         size=request.output.stat().st_size,
@@ -140,7 +140,7 @@ def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[Buil
     size = sum(each.layer.descriptor.size for each in built)
     own = sum(e.layer.descriptor.size for e in built if e.layer.kind in ("code", "data"))
     text = f"{len(built)} layers · {human_size(size)} (project and data {human_size(own)})"
-    _say(observer, "pack", text, time.monotonic() - started)
+    observer(done("pack", text, time.monotonic() - started))
     return built
 
 
@@ -182,7 +182,7 @@ def _tested(
 ) -> dict[str, Any]:
     good = [output for output in verdict.outputs if output.outcome.meets(Outcome.CLOSE)]
     text = f"sealed rerun · {len(good)} of {len(verdict.outputs)} outputs reproduce"
-    _say(observer, "self-test", text, time.monotonic() - started)
+    observer(done("self-test", text, time.monotonic() - started))
     classes = {}
     for output in verdict.outputs:
         classes[output.path] = output.outcome.value
@@ -331,7 +331,3 @@ def check_name(request_tag: str, output: Path, add: bool) -> None:
                 f"{printable(output.name)} has a version {printable(request_tag, 60)} already",
                 hint="choose another --tag",
             )
-
-
-def _say(observer: Observer, phase: str, text: str, seconds: float) -> None:
-    observer(Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds))

@@ -13,7 +13,7 @@ from repro.model.oci import oci_architecture
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Claims, Recording
-from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
@@ -155,7 +155,7 @@ class Verifier:
         return outcome
 
     def _note(self, phase: str, text: str, seconds: float | None = None) -> None:
-        self._observer(Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds))
+        self._observer(done(phase, text, seconds))
 
 
 def check_architecture(version: VersionInfo, machine: str) -> None:

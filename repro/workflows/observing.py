@@ -1,0 +1,150 @@
+"""Run a project under observation, in a folder where old results are hidden."""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from repro.errors import ProjectError, ReproError, RunFailed
+from repro.model.observation import Observation
+from repro.model.project import Project
+from repro.observe.capture import restore
+from repro.observe.recorder import RecordRequest, record
+from repro.primitives.events import Event, EventKind, Observer, done
+from repro.primitives.files import remove_tree, walk
+from repro.primitives.texts import human_size, printable
+from repro.project.detect import is_cache
+from repro.project.environment import RunEnvironment
+from repro.store.archive import Archive
+from repro.workflows.notebooks import runner_files
+from repro.workflows.outputs import (
+    hidden_paths,
+)
+from repro.workflows.preparing import SnapshotRequest
+from repro.workflows.rerun import how_it_ended, step_text
+
+
+def observe(
+    request: SnapshotRequest,
+    project: Project,
+    environment: RunEnvironment,
+    folder: Path,
+    output: Path,
+    observer: Observer,
+) -> tuple[Observation, tuple[str, ...]]:
+    """Run the steps under observation, and put the folder back where it was run in place."""
+    hidden = hidden_paths(_existing(project.root), project, _earlier_outputs(output), request.fresh)
+    seed = runner_files() if any(step.notebook for step in project.steps) else {}
+    started = time.monotonic()
+    with _cache_folder(environment.cache):
+        observation = record(
+            RecordRequest(
+                root=project.root,
+                steps=project.steps,
+                environment=environment.values,
+                scratch=str(folder),
+                hide=hidden,
+                seed=seed,
+                tracer=request.tracer,
+                capture=request.capture,
+                on_output=request.on_output,
+                stdin=request.stdin,
+            ),
+            observer,
+        )
+    restore(observation, project.root)
+    if observation.steps[-1].exit == 0:
+        text = printable(" && ".join(step_text(step) for step in project.steps), 100)
+        seconds = time.monotonic() - started
+        observer(done("run", f"{text} · exit 0{_peak(observation)}", seconds))
+        for limit in observation.limits:
+            observer(Event(kind=EventKind.WARNING, phase="run", text=limit))
+    return observation, hidden
+
+
+def run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
+    """The error of a recorded run whose last step failed."""
+    last = observation.steps[-1]
+    hint = "make it run by itself first; nothing was written"
+    if hidden:
+        hint += f" (hidden before the run: {', '.join(printable(p, 40) for p in hidden[:3])})"
+    return RunFailed(
+        f"{printable(last.name, 60)!r} {how_it_ended(last)}",
+        hint=hint,
+        details=last.tail,
+        slug="run-failed",
+    )
+
+
+def _peak(observation: Observation) -> str:
+    peaks = [s.cost.peak_memory for s in observation.steps if s.cost.peak_memory]
+    if not peaks:
+        return ""
+    return f" · peak {human_size(max(peaks))}"
+
+
+def lost_figures(
+    observation: Observation, project: Project, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """A kernel that another program started draws nothing into its notebook under Agg."""
+    kernels = any("ipykernel_launcher" in process.argv for process in observation.processes)
+    if (
+        kernels
+        and environment.get("MPLBACKEND") == "Agg"
+        and not any(step.notebook for step in project.steps)
+    ):
+        yield (
+            "a notebook kernel ran with MPLBACKEND=Agg: figures without `%matplotlib inline` are "
+            "lost; use `repro snapshot NOTEBOOK`, or set MPLBACKEND in repro.yml"
+        )
+
+
+def in_place(observation: Observation, root: str, outputs: Mapping[str, object]) -> Iterator[str]:
+    """Outputs that were also inputs: read before the run wrote them."""
+    for access in observation.accesses:
+        path = os.path.normpath(access.path)
+        if access.read_first and access.written and path.startswith(root + "/"):
+            relative = path[len(root) + 1 :]
+            if relative in outputs:
+                yield relative
+
+
+def _existing(root: str) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for path, status in walk(root):
+            if not stat.S_ISDIR(status.st_mode) and not is_cache(path):
+                yield path
+
+
+def _earlier_outputs(output: Path) -> tuple[str, ...]:
+    """Outputs of the archive that is about to be replaced, unless they were inputs as well."""
+    if not output.is_file():
+        return ()
+    try:
+        with Archive.open(output) as archive:
+            recording = archive.recording(archive.version(None))
+    except ReproError:
+        return ()
+    in_place = set(recording.circumstances.get("in_place", []))
+    return tuple(o.path for o in recording.claims.outputs if o.path not in in_place)
+
+
+@contextlib.contextmanager
+def _cache_folder(path: str) -> Iterator[None]:
+    """An empty XDG_CACHE_HOME for the run, gone afterwards."""
+    folder = Path(path)
+    try:
+        if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+            remove_tree(folder)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise ProjectError(
+            f"the scratch folder {path} cannot be made: {error.strerror}",
+            hint="remove it, or ask its owner to",
+        ) from None
+    try:
+        yield
+    finally:
+        remove_tree(folder)
