@@ -84,20 +84,23 @@ class VerifiedReader(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         """Fill ``buffer``; the number of bytes, 0 at the verified end."""
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+        view = memoryview(buffer)[: self._left]  # type: ignore[arg-type]
+        count = self._stream.readinto(view) if view else 0  # type: ignore[attr-defined]
+        self._take(view[:count], count or len(view))
+        return int(count)
 
     def read(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes (all when negative)."""
         wanted = self._left if size < 0 else min(size, self._left)
         data = self._stream.read(wanted) if wanted else b""
+        self._take(data, wanted)
+        return data
+
+    def _take(self, data: bytes | memoryview, wanted: int) -> None:
         self._running.update(data)
         self._left -= len(data)
         if (wanted and len(data) < wanted) or not self._left:
             self._check()
-        return data
 
     def readall(self) -> bytes:
         """All that is left."""

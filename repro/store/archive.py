@@ -260,8 +260,9 @@ class Archive:
         return len(queue)
 
     def _check_blob(self, descriptor: Descriptor) -> int:
+        piece = bytearray(min(_BUFFER, descriptor.size))
         with self.open_blob(descriptor) as stream:
-            while stream.read(_BUFFER):
+            while stream.readinto(piece):  # type: ignore[attr-defined]
                 pass
         return descriptor.size
 

@@ -275,8 +275,9 @@ def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> 
 
 
 def _hash(source: LayerSource, layer: Layer) -> None:
+    piece = bytearray(_READ)
     with source.open_blob(layer.descriptor) as stream:
-        while stream.read(_READ):
+        while stream.readinto(piece):  # type: ignore[attr-defined]
             pass
 
 

@@ -85,13 +85,22 @@ class Verifier:
         version = self._archive.version(request.tag)
         check_architecture(version, request.machine)
         recording = self._archive.recording(version)
+        started = time.monotonic()
+        cache = Cache(cache_root(request.environ))
         # Hashing leaves the interpreter free: the engine is loaded and chosen meanwhile.
         with ThreadPoolExecutor(1) as pool:
-            unpacked = pool.submit(self._unpacked, version)
+            hashed = pool.submit(cache.layers, self._archive, version, self._observer)
             sandbox = choose(request.engine, proofs(request.environ))
+            checked = self._archive.verify_small(version)
             recorded = self._archive.results(version)
             seal = sandbox.seal(request.network)
-            layers = unpacked.result()
+            layers = [str(layer) for layer in hashed.result()]
+        size = human_size(sum(layer.descriptor.size for layer in version.layers))
+        self._note(
+            "archive",
+            f"{checked + len(layers)} blobs intact · {len(layers)} layers, {size}",
+            time.monotonic() - started,
+        )
         self._note("sealed", seal_text(seal, request.network))
         outcome = self._rerun(sandbox, layers, recording.claims, folder)
         # Loaded only now: the analysis does not wait for its judge (bench/README.md).
@@ -120,19 +129,6 @@ class Verifier:
             recorded=recorded,
             host=host_facts(),
         )
-
-    def _unpacked(self, version: VersionInfo) -> list[str]:
-        started = time.monotonic()
-        cache = Cache(cache_root(self._request.environ))
-        checked = self._archive.verify_small(version)
-        layers = cache.layers(self._archive, version, self._observer)
-        total = sum(layer.descriptor.size for layer in version.layers)
-        self._note(
-            "archive",
-            f"{checked + len(layers)} blobs intact · {len(layers)} layers, {human_size(total)}",
-            time.monotonic() - started,
-        )
-        return [str(layer) for layer in layers]
 
     def _rerun(self, sandbox: Sandbox, layers: list[str], claims: Claims, folder: Path) -> Rerun:
         request = self._request
