@@ -50,7 +50,8 @@ from repro.store.results import read_results
 __all__ = ["Archive", "VersionInfo"]
 
 _README_LIMIT = 1 << 20
-_BUFFER = 1 << 20
+_BUFFER = 1 << 17  # smaller than the pieces that are hashed: those are not copied
+_PIECE = 1 << 20
 _NEWER = "install a newer repro"
 
 
@@ -244,7 +245,12 @@ class Archive:
         return self._check_blobs(small, silent)
 
     def _check_blobs(self, descriptors: Sequence[Descriptor], observer: Observer) -> int:
-        total, done = sum(descriptor.size for descriptor in descriptors), 0
+        total = sum(descriptor.size for descriptor in descriptors)
+        if total < _PIECE:
+            for descriptor in descriptors:
+                self._check_blob(descriptor)
+            return len(descriptors)
+        done = 0
         # Big ones first: two threads then end at about the same time.
         queue = sorted(descriptors, key=lambda descriptor: -descriptor.size)
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -260,7 +266,7 @@ class Archive:
         return len(queue)
 
     def _check_blob(self, descriptor: Descriptor) -> int:
-        piece = bytearray(min(_BUFFER, descriptor.size))
+        piece = bytearray(min(_PIECE, descriptor.size))
         with self.open_blob(descriptor) as stream:
             while stream.readinto(piece):  # type: ignore[attr-defined]
                 pass
