@@ -15,12 +15,13 @@ from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.folders import MARKS, is_environment
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
+from repro.model.secret_names import looks_secret
 from repro.observe.closure_environment import environment_folders, files_below
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_outside import TEMPORARY, outside_warnings
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
-from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles, looks_secret
+from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles
 from repro.observe.system_files import OURS, merged_links, system_files
 from repro.primitives.pycache import source_of, valid_pyc
 from repro.primitives.texts import human_size, printable
@@ -43,14 +44,22 @@ def close(
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
     folders: Sequence[str] = (),
+    allowed: Sequence[str] = (),
     matches: Callable[[str, Sequence[str]], bool] = lambda path, patterns: False,
 ) -> Closure:
     """The closure of an observed run.
 
     ``root`` is the project (in its state before the run), ``outputs`` its recorded results
-    (relative). ``folders`` (absolute) are made, empty. ``matches`` says whether a relative path matches any of some patterns.
+    (relative). ``folders`` (absolute) are made, empty. ``allowed`` are patterns of files that
+    come along though their names look secret. ``matches`` says whether a relative path
+    matches any of some patterns.
     """
-    builder = _Builder(observation, root, home, indexes)
+
+    def secret(path: str) -> bool:
+        inside = path[len(root) + 1 :] if path.startswith(root + "/") else path
+        return looks_secret(path, os.path.realpath(home)) and not matches(inside, allowed)
+
+    builder = _Builder(observation, root, home, indexes, secret)
     builder.system(folders)
     builder.accesses()
     if observation.tracer == "none":
@@ -60,16 +69,19 @@ def close(
     if observation.tracer == "none":
         builder.libraries()
     files = ProjectFiles(
-        root=root, outputs=frozenset(outputs), exclude=exclude, include=include, matches=matches
-    )
+        root=root, outputs=frozenset(outputs), exclude=exclude, include=include,
+        matches=matches, secret=secret,
+    )  # fmt: skip
     builder.project(files)
     return builder.finish()
 
 
 class _Builder:
     def __init__(
-        self, observation: Observation, root: str, home: str, indexes: Sequence[PackageIndex]
-    ) -> None:
+        self, observation: Observation, root: str, home: str, indexes: Sequence[PackageIndex],
+        looks_secret: Callable[[str], bool] = lambda path: False,
+    ) -> None:  # fmt: skip
+        self._looks_secret = looks_secret
         self._observation = observation
         self._root = root
         self._called_home = home
@@ -228,7 +240,7 @@ class _Builder:
         if package is None and self._is_cache(real):
             self._left_out.append(LeftOut(path=real, reason="a cache of this machine"))
             return
-        if looks_secret(real, self._home):
+        if self._looks_secret(real):
             self._secret.add(real)
             self._left_out.append(LeftOut(path=real, reason="it looks like a secret"))
             self._warnings[f"{printable(real)} was read and looks like a secret: left out"] = None
@@ -266,7 +278,7 @@ class _Builder:
                 continue
             if folder + "/" in TEMPORARY:
                 continue
-            found = [path for path in _plain_files(folder) if not looks_secret(path, self._home)]
+            found = [path for path in _plain_files(folder) if not self._looks_secret(path)]
             found = [path for path in found if path not in self._entries]
             size = sum(_size(path) for path in found)
             if size > UNREAD_LIMIT:

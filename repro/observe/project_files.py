@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -15,38 +14,24 @@ from repro.primitives.texts import human_size
 UNREAD_LIMIT = 64_000_000
 """Unread project files travel along (licence, README, sources) up to this many bytes."""
 
-_SECRET_NAMES = re.compile(
-    r"(?:\.env(?:\..+)?|\.netrc|_netrc|\.git-credentials|\.pgpass|id_(?:rsa|dsa|ecdsa|ed25519)"
-    r"|.+\.(?:pem|p12|pfx|key|keystore|jks)|\.htpasswd|\.pypirc|\.npmrc|credentials"
-    r"|\.(?:bash|zsh|sh|python|node_repl|psql|mysql|sqlite)_history|history\.sqlite|\.Rhistory"
-    r"|fish_history|\.lesshst|\.viminfo|\.wget-hsts)"
-)
-_SECRET_FOLDERS = ("/.ssh/", "/.aws/", "/.gnupg/", "/.docker/", "/.kube/", "/.config/gcloud/")
-_HARMLESS = re.compile(r"/etc/ssl/|/ca-certificates|/certifi/|/cacert\.pem$|/site-packages/")
-
 
 class _Folder(str):
     """A folder of the project, to be told from a file without a look at the disk."""
 
 
-def looks_secret(path: str, home: str) -> bool:
-    """Whether a file's place or name says that it holds a credential."""
-    if _HARMLESS.search(path):
-        return False
-    if path.startswith(home + "/") and any(folder in path for folder in _SECRET_FOLDERS):
-        return True
-    return _SECRET_NAMES.fullmatch(path.rpartition("/")[2]) is not None
-
-
 @frozen
 class ProjectFiles:
-    """The project's folder, and what was declared about it (paths and patterns relative)."""
+    """The project's folder, and what was declared about it (paths and patterns relative).
+
+    ``secret`` says of an absolute path whether it stays out for its name.
+    """
 
     root: str
     outputs: frozenset[str]
     exclude: Sequence[str]
     include: Sequence[str]
     matches: Callable[[str, Sequence[str]], bool]
+    secret: Callable[[str], bool]
 
     def choose(self, needed: Collection[str], listed: Collection[str]) -> Iterator[str | LeftOut]:
         """Absolute paths to pack, and what is left out; ``needed`` were read by the run.
@@ -103,7 +88,7 @@ class ProjectFiles:
             return
         if self._excluded(path):
             return
-        if _SECRET_NAMES.fullmatch(name):
+        if self.secret(path):
             yield LeftOut(path=path, reason="it looks like a secret")
         elif not _packable(os.lstat(path).st_mode):
             yield LeftOut(path=path, reason="neither a file, a folder nor a link")
