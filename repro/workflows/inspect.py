@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from repro.model.recording import Recording
 from repro.store.archive import Archive, VersionInfo
+from repro.store.contents import Contents
+from repro.workflows.origins import summary
 
 
-def inspect(path: Path, tag: str | None) -> dict[str, Any]:
+def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str, Any]:
     """The document ``repro.inspect/1`` for one version (None: the one added last).
 
     Reads the head of the file only: blobs of layers are neither read nor checked, which
-    the document says (``checked``).
+    the document says (``checked``). With ``contents`` each layer names what weighs in it,
+    from the file lists: origin, bytes before compression, number of files.
     """
     with Archive.open(path) as archive:
         version = archive.version(tag)
@@ -34,7 +38,7 @@ def inspect(path: Path, tag: str | None) -> dict[str, Any]:
             "versions": [
                 {"tag": each.tag, "digest": str(each.config_digest)} for each in archive.versions
             ],
-            "layers": _layers(version),
+            "layers": _layers(version, _contents(archive, version) if contents else {}),
             "root": recording.claims.root,
             "steps": [
                 {"name": step.name, "argv": list(step.argv), "cwd": step.cwd,
@@ -54,6 +58,8 @@ def inspect(path: Path, tag: str | None) -> dict[str, Any]:
             "not_observed": recording.circumstances.get("not_observed", []),
             "warnings": recording.circumstances.get("warnings", []),
             "left_out": recording.circumstances.get("left_out", []),
+            "left_out_reasons": _reasons(recording),
+            "left_out_count": recording.circumstances.get("left_out_count"),
             "git": recording.circumstances.get("git"),
             "created": recording.circumstances.get("created"),
         }  # fmt: skip
@@ -82,7 +88,28 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _layers(version: VersionInfo) -> list[dict[str, Any]]:
+def _contents(archive: Archive, version: VersionInfo) -> dict[int, list[dict[str, Any]]]:
+    """What weighs in each layer, by its number."""
+    places = list(Contents(archive, version).every())
+    return {
+        number: summary(place for place in places if place.number == number)
+        for number in range(1, len(version.layers) + 1)
+    }
+
+
+def _reasons(recording: Recording) -> dict[str, int]:
+    """How often each reason was given for leaving something out."""
+    counts: dict[str, int] = {}
+    for item in recording.circumstances.get("left_out", []):
+        if isinstance(item, dict):
+            reason = str(item.get("reason"))
+            counts[reason] = counts.get(reason, 0) + 1
+    return counts
+
+
+def _layers(
+    version: VersionInfo, contents: Mapping[int, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     return [
         {
             "kind": layer.kind,
@@ -91,8 +118,9 @@ def _layers(version: VersionInfo) -> list[dict[str, Any]]:
             "size": layer.descriptor.size,
             "uncompressed_size": layer.uncompressed_size,
             "media_type": layer.descriptor.media_type,
+            **({"contents": contents[number]} if number in contents else {}),
         }
-        for layer in version.layers
+        for number, layer in enumerate(version.layers, 1)
     ]
 
 

@@ -86,6 +86,7 @@ def circumstances(
         "left_out": [
             {"path": left.path, "reason": left.reason} for left in closure.left_out[:_MAX_LISTED]
         ],
+        "left_out_count": len(closure.left_out),
         "packages": [
             {"source": p.source, "name": p.name, "version": p.version} for p in closure.packages
         ],

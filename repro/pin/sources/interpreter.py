@@ -59,7 +59,7 @@ class Interpreter(PackageSource):
     def _left_out(self, package: PackageRef) -> Iterator[LeftOut]:
         prefix = package.key.rpartition("|")[0]
         yield LeftOut(
-            path=prefix,
+            path=f"python {package.version} in {prefix}",
             reason="test suite, idle, ensurepip, headers and static library of the interpreter",
         )
 

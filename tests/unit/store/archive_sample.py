@@ -104,8 +104,14 @@ def build_version(
         history=tuple(each.layer.kind for each in built),
         created=CLAMP_TEXT,
     )
-    circumstances = dump({"schema": "repro.circumstances/1", "created": "2024-05-06T07:08:09Z"})
-    lock = dump(Lock(packages=()).to_json())
+    circumstances = dump(
+        {
+            "schema": "repro.circumstances/1",
+            "created": "2024-05-06T07:08:09Z",
+            **changes.get("circumstances", {}),
+        }
+    )
+    lock = dump(changes.get("lock", Lock(packages=())).to_json())
     artifacts = (
         Artifact(
             artifact_type=RECORDING,

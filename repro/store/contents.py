@@ -1,0 +1,129 @@
+"""Every path of a version with the layers that hold it, from the file lists (TOC)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import NoReturn
+
+from repro.errors import ArchiveError
+from repro.model.oci import Layer, mapping, text, whole
+from repro.primitives.digest import Digest
+from repro.primitives.frozen import frozen
+from repro.store.archive import Archive
+from repro.store.catalog import VersionInfo
+
+_MAX_HOPS = 40  # as the kernel (path_resolution(7))
+
+
+@frozen
+class Place:
+    """A path in one layer (``number`` counts from 1, lowest first); sizes in bytes.
+
+    ``type`` is file, folder, symlink or hardlink; ``target`` a link's text. ``origin`` is
+    ``deb:libc6``, ``project``, ``unowned`` …, empty for a folder that only holds others.
+    """
+
+    path: str
+    number: int
+    layer: Layer
+    type: str
+    origin: str
+    size: int = 0
+    digest: Digest | None = None
+    target: str | None = None
+
+
+class Contents:
+    """What an image shows, and what lies hidden below; from file lists, no layer is read."""
+
+    def __init__(self, archive: Archive, version: VersionInfo) -> None:
+        """Reads the file lists. Raises ArchiveError when one is missing or damaged."""
+        self._places: dict[str, list[Place]] = {}
+        for number, layer in enumerate(version.layers, 1):
+            for entry in archive.file_list(version, layer.diff_id):
+                place = _place(entry, number, layer)
+                self._places.setdefault(place.path, []).insert(0, place)
+
+    def at(self, path: str) -> list[Place]:
+        """The places of an absolute path, the visible one first; links are not followed."""
+        return self._places.get(path, [])
+
+    def below(self, folder: str) -> Iterator[Place]:
+        """What is visible below a folder, the folder itself left out."""
+        prefix = folder.rstrip("/") + "/"
+        for path, places in self._places.items():
+            if path.startswith(prefix):
+                yield places[0]
+
+    def every(self) -> Iterator[Place]:
+        """All places, hidden ones too."""
+        for places in self._places.values():
+            yield from places
+
+    def real(self, path: str) -> tuple[str, tuple[Place, ...]]:
+        """The path with all links resolved, and the links on the way (path_resolution(7)).
+
+        The rest of a path below something that is not in the image stays as it is.
+        Raises ArchiveError on a ring of links.
+        """
+        hops: list[Place] = []
+        pending = [part for part in path.split("/") if part not in ("", ".")][::-1]
+        done: list[str] = []
+        while pending:
+            part = pending.pop()
+            if part == "..":
+                done[-1:] = []
+                continue
+            here = "/" + "/".join((*done, part))
+            found = self.at(here)
+            if not found or found[0].type != "symlink":
+                done.append(part)
+                continue
+            if len(hops) >= _MAX_HOPS:
+                _refuse("the image's links lead in a ring")
+            hops.append(found[0])
+            target = found[0].target or ""
+            if target.startswith("/"):
+                done = []
+            pending += [part for part in target.split("/") if part not in ("", ".")][::-1]
+        return "/" + "/".join(done), tuple(hops)
+
+    def bytes_of(self, place: Place) -> Place:
+        """The file that a hard link shares its bytes with; ``place`` itself for others."""
+        if place.type != "hardlink":
+            return place
+        first = "/" + (place.target or "")
+        for other in self.at(first):
+            if other.number == place.number and other.type == "file":
+                return other
+        _refuse("a hard link in a file list leads to nothing")
+
+
+def _place(entry: object, number: int, layer: Layer) -> Place:
+    fields = mapping(entry, "file list entry")
+    path = "/" + text(fields.get("path"), "file list path")
+    if posixpath.normpath(path) != path or path.startswith("//"):
+        _refuse("a file list has a path that is not normal")
+    origin = text(fields.get("origin", ""), "file list origin")
+    for kind in ("symlink", "hardlink"):
+        if kind in fields:
+            target = text(fields[kind], "file list link")
+            return Place(
+                path=path, number=number, layer=layer, type=kind, origin=origin, target=target
+            )
+    if fields.get("folder") is True:
+        return Place(path=path, number=number, layer=layer, type="folder", origin=origin)
+    return Place(
+        path=path,
+        number=number,
+        layer=layer,
+        type="file",
+        origin=origin,
+        size=whole(fields.get("size"), "file list size"),
+        digest=Digest.parse("sha256:" + text(fields.get("sha256"), "file list sha256")),
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ArchiveError(message, slug="archive-format")
