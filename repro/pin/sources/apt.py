@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from packageurl import PackageURL
@@ -16,6 +16,7 @@ from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.pin.alternatives import alternatives
 from repro.pin.base import PackageSource
+from repro.pin.deblists import PackageLists, package_lists
 
 BASE = (
     "base-files", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
@@ -51,7 +52,8 @@ class Apt(PackageSource):
         super().__init__(root)
         self._owners: dict[str, str] | None = None
         self._status: dict[str, dict[str, str]] | None = None
-        self._hashes: dict[tuple[str, str, str], str] | None = None
+        self._lists: PackageLists | None = None
+        self._unlisted: set[str] = set()
         self._folders: dict[str, str] = {}
         self._diversions: dict[str, tuple[str, str]] | None = None
         self._alternatives: dict[str, list[tuple[str, str]]] = {}
@@ -63,15 +65,21 @@ class Apt(PackageSource):
         return None if os.path.getsize(path) else "the dpkg database is empty"
 
     def _remark(self) -> str | None:
-        folder = Path(self.host("/var/lib/apt/lists"))
-        names = sorted(path.name for path in folder.glob("*_Packages*")) if folder.is_dir() else []
-        if not names:
+        lists = self._load_lists()
+        if not lists.count:
             return "no hash of an archive: the package lists are not on this machine"
-        packed = [name for name in names if not name.endswith("_Packages")]
-        if packed:
-            endings = ", ".join(sorted({name.rpartition(".")[2] for name in packed}))
-            return f"no hash of archives that only compressed package lists name ({endings})"
-        return None
+        said = []
+        if lists.unread:
+            name, reason = min(lists.unread.items())
+            more = f" (and {len(lists.unread) - 1} more)" if len(lists.unread) > 1 else ""
+            said.append(f"{name}{more} cannot be read: {reason}")
+        if self._unlisted:
+            names = ", ".join(sorted(self._unlisted)[:3]) + ", ..." * (len(self._unlisted) > 3)
+            said.append(
+                f"{len(self._unlisted)} of the installed versions are in no package list of "
+                f"this machine ({names}): no hash, no address"
+            )
+        return "; ".join(said) or None
 
     def _owner(self, path: str) -> PackageRef | None:
         if self._usable() is not None:
@@ -155,14 +163,19 @@ class Apt(PackageSource):
             version=package.version,
             qualifiers={"arch": architecture, "distro": qualifier},
         )
-        found = self._load_hashes().get((package.name, package.version, architecture))
+        listed = self._load_lists().archives.get((package.name, package.version, architecture))
+        if listed is None:
+            self._unlisted.add(package.name)
+        grade = Grade.URL_AND_HASH if listed and listed.url else Grade.HASH_ONLY
         return LockedPackage(
             source=self.name,
             name=package.name,
             version=package.version,
             purl=purl.to_string(),
-            grade=Grade.HASH_ONLY if found else Grade.NAME_ONLY,
-            hash=f"sha256:{found}" if found else None,
+            grade=grade if listed else Grade.NAME_ONLY,
+            url=listed.url if listed else None,
+            hash=f"sha256:{listed.sha256}" if listed else None,
+            facts={"arch": architecture, **(listed.facts if listed else {})},
         )
 
     def _status_stanza(self, package: PackageRef) -> bytes:
@@ -275,18 +288,14 @@ class Apt(PackageSource):
             self._status = found
         return self._status
 
-    def _load_hashes(self) -> dict[tuple[str, str, str], str]:
-        """sha256 of each archive that the current package lists name."""
-        if self._hashes is None:
-            self._hashes = {}
+    def _load_lists(self) -> PackageLists:
+        if self._lists is None:
             installed = {
                 (fields["Package"], fields["Version"], fields["Architecture"])
                 for fields in self._load_status().values()
             }
-            folder = Path(self.host("/var/lib/apt/lists"))
-            for path in sorted(folder.glob("*_Packages")) if folder.is_dir() else []:
-                self._hashes.update(_hashes_in(path.read_bytes(), installed))
-        return self._hashes
+            self._lists = package_lists(self.root, installed)
+        return self._lists
 
     def _distribution(self) -> tuple[str, str]:
         try:
@@ -342,23 +351,4 @@ def _fields(stanza: str) -> dict[str, str]:
         key, colon, value = line.partition(": ")
         if colon and not line.startswith(" "):
             found[key] = value
-    return found
-
-
-def _hashes_in(
-    data: bytes, installed: Iterable[tuple[str, str, str]]
-) -> dict[tuple[str, str, str], str]:
-    wanted = set(installed)
-    names = {name.encode() for name, _, _ in wanted}
-    found: dict[tuple[str, str, str], str] = {}
-    for match in re.finditer(rb"^Package: (\S+)$", data, re.MULTILINE):
-        if match.group(1) not in names:
-            continue
-        end = data.find(b"\n\n", match.start())
-        fields = _fields(
-            data[match.start() : end if end > 0 else len(data)].decode("utf-8", "replace")
-        )
-        key = (fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
-        if key in wanted and "SHA256" in fields:
-            found[key] = fields["SHA256"]
     return found

@@ -149,13 +149,23 @@ def test_a_pin_with_the_hash_of_the_archive(host: FakeHost) -> None:
 def test_a_hash_of_another_build_is_not_taken(host: FakeHost, version: str, arch: str) -> None:
     lists(host, "example.org_debian_main_binary-amd64_Packages", version, arch)
     pin = Apt(host.root).lock(package(host, f"/usr/lib/{TRIPLET}/libc.so.6"))
-    assert pin.grade is Grade.NAME_ONLY and pin.hash is None
+    assert pin.grade is Grade.NAME_ONLY and pin.hash is None and pin.url is None
 
 
 def test_pins_without_hashes_say_why(host: FakeHost) -> None:
     assert "not on this machine" in (Apt(host.root).remark() or "")
     host.write("/var/lib/apt/lists/example.org_debian_main_binary-amd64_Packages.lz4", b"\x04")
-    assert "compressed package lists name (lz4)" in (Apt(host.root).remark() or "")
+    said = Apt(host.root).remark() or ""
+    assert "binary-amd64_Packages.lz4 cannot be read: " in said
+
+
+def test_installed_versions_that_no_list_names_are_counted(host: FakeHost) -> None:
+    lists(host, "example.org_debian_main_binary-amd64_Packages", "2.36-10")
+    apt = Apt(host.root)
+    apt.lock(package(host, f"/usr/lib/{TRIPLET}/libc.so.6"))
+    assert "1 of the installed versions are in no package list of this machine (libc6)" in (
+        apt.remark() or ""
+    )
 
 
 @pytest.mark.parametrize(
