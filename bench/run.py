@@ -152,7 +152,7 @@ class Bench:
         """Seconds of a recorded run: start of the recorder, overlay, and ledger included."""
         code = (
             "import json, os, sys, time, tempfile\n"
-            "from repro.model.project import Step\n"
+            "from repro.model.step import Step\n"
             "from repro.observe.recorder import RecordRequest, record\n"
             "argv, cwd, scratch = json.loads(sys.argv[1])\n"
             "start = time.perf_counter()\n"
@@ -176,7 +176,7 @@ class Bench:
             "from pathlib import Path\n"
             "from repro.image.build import build_layer\n"
             "from repro.image.plan import PlannedLayer\n"
-            "from repro.model.project import EntryType, FileEntry, LayerKind\n"
+            "from repro.model.entry import EntryType, FileEntry, LayerKind\n"
             "from repro.primitives.files import walk\n"
             "root = sys.argv[1]\n"
             "start = time.perf_counter()\n"

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.folders import MARKS, is_environment
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
 from repro.model.secret_names import looks_secret
+from repro.observe.closure_editable import Editables
 from repro.observe.closure_environment import environment_folders, files_below
 from repro.observe.closure_libraries import Libraries, configured_folders
+from repro.observe.closure_order import ordered
 from repro.observe.closure_outside import TEMPORARY, outside_warnings
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
@@ -72,6 +74,7 @@ def close(
         root=root, outputs=frozenset(outputs), exclude=exclude, include=include,
         matches=matches, secret=secret,
     )  # fmt: skip
+    builder.editables(files)
     builder.project(files)
     return builder.finish()
 
@@ -100,6 +103,7 @@ class _Builder:
         self._by_name = {index.name: index for index in self._indexes}
         self._environments: dict[str, bool] = {}
         self._outside: dict[str, None] = {}
+        self._editables = Editables((), (), root, home)
 
     def system(self, folders: Sequence[str]) -> None:
         """What every image has, and further empty folders."""
@@ -184,6 +188,22 @@ class _Builder:
         for key in sorted(new):
             self._package_files(self._packages[key])
 
+    def editables(self, files: ProjectFiles) -> None:
+        """The source folders of development installs that the run read from."""
+        folders = [
+            (package.name, folder)
+            for (source, _), package in sorted(self._packages.items())
+            if (folder := self._by_name[source].editable(package)) is not None
+        ]
+        self._editables = Editables(folders, self._needed, self._root, self._home)
+        for found in self._editables.sources(self._needed, self._listed_outside, files):
+            if isinstance(found, LeftOut):
+                self._left_out.append(found)
+            elif found not in self._entries:
+                self._file(found, LayerKind.CODE, "unowned")
+        for sentence in self._editables.sentences():
+            self._warnings[sentence] = None
+
     def project(self, files: ProjectFiles) -> None:
         """The project's own files: inputs always, the rest when it is small."""
         needed = {path for path in self._needed if path.startswith(self._root + "/")}
@@ -196,12 +216,13 @@ class _Builder:
     def finish(self) -> Closure:
         if _LD_CACHE in self._entries and not self._needs_ld_cache():
             del self._entries[_LD_CACHE]
-        for warning in outside_warnings(self._outside, self._home):
+        outside = [path for path in self._outside if not self._editables.holds(path)]
+        for warning in outside_warnings(outside, self._home):
             self._warnings[warning] = None
-        ordered = sorted(self._entries.values(), key=lambda entry: os.fsencode(entry.path))
+        entries = [self._editables.relabelled(e, LARGE_DATA) for e in self._entries.values()]
         packages = sorted(self._packages.values(), key=lambda p: (p.source, p.name, p.key))
         return Closure(
-            files=tuple(_without_shadowed(ordered)),
+            files=tuple(ordered(entries)),
             packages=tuple(packages),
             left_out=tuple(self._left_out),
             warnings=tuple(self._warnings),
@@ -460,24 +481,6 @@ def _plain_files(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         found = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
     return sorted(found, key=os.fsencode)
-
-
-def _without_shadowed(entries: Sequence[FileEntry]) -> Iterator[FileEntry]:
-    """Entries whose parents are folders; what lies below a link or file is dropped.
-
-    A package list can name a path through a link that is an entry itself.
-    """
-    not_folders = {e.path for e in entries if e.type is not EntryType.FOLDER}
-    for entry in entries:
-        parent = entry.path.rpartition("/")[0]
-        shadowed = False
-        while parent:
-            if parent in not_folders:
-                shadowed = True
-                break
-            parent = parent.rpartition("/")[0]
-        if not shadowed:
-            yield entry
 
 
 def _origin(package: PackageRef) -> str:

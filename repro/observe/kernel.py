@@ -14,6 +14,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 1 << 3, 1 << 5
 _ALLOW, _NOTIFY, _ENOSYS = 0x7FFF0000, 0x7FC00000, 0x00050000 | errno.ENOSYS
 _PR_SET_NO_NEW_PRIVS, _PR_SET_PDEATHSIG = 38, 1
+_MOST_OPEN = 64
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 
@@ -102,9 +103,14 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
 
 
 class Peek:
-    """Reads another process's memory (process_vm_readv(2)); one per supervising thread."""
+    """Reads other processes' memory; one per supervising thread.
+
+    By /proc/PID/mem (proc(5)), which stays open for the next reads: half the time of
+    process_vm_readv(2), which serves where /proc does not.
+    """
 
     def __init__(self) -> None:
+        self._open: dict[int, int] = {}
         self._buffer = ctypes.create_string_buffer(4096 + 64)
         self._local = (_Vector * 1)(_Vector(ctypes.addressof(self._buffer), 4096))
         self._remote = (_Vector * 2)()
@@ -117,11 +123,45 @@ class Peek:
         ]  # fmt: skip
         self._places = (ctypes.addressof(self._local), ctypes.addressof(self._remote))
 
-    def bytes_at(self, tid: int, address: int, count: int) -> bytes | None:
-        """Up to ``count`` (at most 4096) bytes; fewer before an unmapped page; None if none.
+    def close(self) -> None:
+        """Close what is open."""
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
 
-        The remote side is split at the page boundary, since a partial read is per vector.
-        """
+    def forget(self, tid: int) -> None:
+        """``tid`` gets other memory: it executes a program."""
+        fd = self._open.pop(tid, None)
+        if fd is not None:
+            os.close(fd)
+
+    def bytes_at(self, tid: int, address: int, count: int) -> bytes | None:
+        """Up to ``count`` (at most 4096) bytes; fewer before an unmapped page; None if none."""
+        fd = self._open.get(tid)
+        if fd is not None:
+            try:
+                found = os.pread(fd, count, address)
+            except OSError:
+                found = b""
+            if found:
+                return found
+            # Memory that is gone: another program has the number now.
+            self.forget(tid)
+        try:
+            fd = os.open(f"/proc/{tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return self._by_call(tid, address, count)
+        if len(self._open) >= _MOST_OPEN:
+            # The oldest: no number comes round again while its memory is open.
+            self.forget(next(iter(self._open)))
+        self._open[tid] = fd
+        try:
+            return os.pread(fd, count, address) or None
+        except (OSError, OverflowError):
+            return None
+
+    def _by_call(self, tid: int, address: int, count: int) -> bytes | None:
+        """The remote side is split at the page boundary: a partial read is per vector."""
         room = 4096 - (address & 4095)
         first = self._remote[0]
         first.base = address

@@ -194,7 +194,7 @@ class Ledger:
             ProcessSeen(number=number, pid=pid, parent=parent, exe=needed[0], argv=argv, cwd=cwd)
         )
         for each in needed:
-            if self.existed(each) or each in self.lines:
+            if each in self.lines or self.existed(each):
                 self.read(each, number)
                 self._line(each).executed = True
         return number

@@ -64,6 +64,12 @@ class Notifier:
         as nobody waited for it, and a pending receive never returns: hence poll and bell.
         """
         try:
+            self._answer(bell)
+        finally:
+            self._peek.close()
+
+    def _answer(self, bell: int) -> None:
+        try:
             # Linux 6.6: wake the program on the processor that answered.
             fcntl.ioctl(self._listener, _SET_FLAGS, 1)
         except OSError:
@@ -176,6 +182,7 @@ class Notifier:
         cwd = _link(f"/proc/{tid}/cwd")
         words = tuple(os.fsdecode(word) for word in argv)
         self._check_root(tid)
+        self._peek.forget(tid)
 
         def note() -> None:
             self._numbers[pid] = self._ledger.executed(needed, words, cwd, pid, parent)
@@ -301,6 +308,12 @@ def _link(path: str) -> str:
 
 
 def _group(tid: int) -> int:
+    """The process of a thread. A pidfd is had for processes only (pidfd_open(2)), and quickly."""
+    try:
+        os.close(os.pidfd_open(tid))
+        return tid
+    except OSError:
+        pass
     try:
         with open(f"/proc/{tid}/status", "rb", 0) as stream:
             data = stream.read(400)

@@ -71,7 +71,9 @@ def _answer_one(listener: int, machine: str) -> str | None:
         ident, tid, _, number, arch, _, *arguments = NOTICE.unpack_from(notice)
         tables = dict(ARCHITECTURES[machine])
         names = {value: name for name, value in tables[arch].items()}
-        path = kernel.Peek().text_at(tid, arguments[SIGNATURES[names[number]].path])
+        peek = kernel.Peek()
+        path = peek.text_at(tid, arguments[SIGNATURES[names[number]].path])
+        peek.close()
         ANSWER.pack_into(answer, 0, ident, 0, 0, CONTINUE)
         fcntl.ioctl(listener, SEND, answer, False)
     except OSError as error:

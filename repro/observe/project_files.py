@@ -23,7 +23,8 @@ class _Folder(str):
 class ProjectFiles:
     """The project's folder, and what was declared about it (paths and patterns relative).
 
-    ``secret`` says of an absolute path whether it stays out for its name.
+    ``secret`` says of an absolute path whether it stays out for its name. ``whose`` names
+    the files of a folder that is not the project.
     """
 
     root: str
@@ -32,6 +33,7 @@ class ProjectFiles:
     include: Sequence[str]
     matches: Callable[[str, Sequence[str]], bool]
     secret: Callable[[str], bool]
+    whose: str | None = None
 
     def choose(self, needed: Collection[str], listed: Collection[str]) -> Iterator[str | LeftOut]:
         """Absolute paths to pack, and what is left out; ``needed`` were read by the run.
@@ -54,10 +56,12 @@ class ProjectFiles:
         if total <= UNREAD_LIMIT:
             yield from unread
         else:
+            whose, hint = self.whose, ""
+            if whose is None:
+                whose, hint = "project files", "; inputs.include in repro.yml packs them"
             yield LeftOut(
                 path=self.root,
-                reason=f"{len(unread)} project files ({human_size(total)}) that the run did not "
-                "read; inputs.include in repro.yml packs them",
+                reason=f"{len(unread)} {whose} ({human_size(total)}) that the run did not read{hint}",
             )
 
     def _walk(self) -> Iterator[str | LeftOut]:
