@@ -62,6 +62,11 @@ def survey(root: str) -> Findings:
     )
 
 
+def plain_files(root: str) -> list[str]:
+    """Plain files of the project, sorted; neither caches nor environments are entered."""
+    return _plain_files(root)[0]
+
+
 def is_cache(path: str) -> bool:
     """Whether a path relative to the project lies in a cache."""
     return any(part in CACHES or part.endswith(".pyc") for part in path.split("/"))
