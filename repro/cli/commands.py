@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 import typer
 
-NAMES = ("init", "check", "snapshot", "verify", "inspect", "extract", "run", "diff", "doctor")
+NAMES = (
+    "init",
+    "check",
+    "snapshot",
+    "verify",
+    "inspect",
+    "extract",
+    "run",
+    "diff",
+    "provenance",
+    "doctor",
+)
 """Each is a module of this room with a function ``register``."""
 
 

@@ -2,5 +2,6 @@
 
 Lives here: the PackageSource base class, the locker, one source per package manager.
 May import: repro.model, repro.primitives, repro.errors.
-Never: installs, downloads or runs a package manager.
+Never: installs, or runs a package manager. Downloads only what a person asks to compare
+(``repro provenance``), unpacks and runs nothing of it.
 """
