@@ -75,6 +75,10 @@ class PackageIndex(Protocol):
         """The layer of this package's files."""
         ...
 
+    def editable(self, package: PackageRef) -> str | None:
+        """The author's folder that a development install stands for, None for others."""
+        ...
+
     def always(self) -> Sequence[PackageRef]:
         """Packages that every image of this system holds."""
         ...

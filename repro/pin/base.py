@@ -65,6 +65,10 @@ class PackageSource(abc.ABC):
         """The package's pin."""
         return self._wrapped(lambda: self._lock(package))
 
+    def editable(self, package: PackageRef) -> str | None:
+        """The folder of the source that a development install stands for, None for others."""
+        return self._wrapped(lambda: self._editable(package))
+
     def always(self) -> Sequence[PackageRef]:
         """Packages that every image of this system holds."""
         return self._wrapped(lambda: list(self._always()))
@@ -101,6 +105,9 @@ class PackageSource(abc.ABC):
 
     def _kind_of(self, package: PackageRef) -> LayerKind:
         return self.kind
+
+    def _editable(self, package: PackageRef) -> str | None:
+        return None
 
     def _always(self) -> Iterable[PackageRef]:
         return ()

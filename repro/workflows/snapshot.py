@@ -22,6 +22,7 @@ from repro.project.config import Config
 from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment
 from repro.project.globs import matches_any
+from repro.workflows.editables import name_editables
 from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
 from repro.workflows.outputs import (
@@ -156,6 +157,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         matches=matches_any,
     )
     lock = make_lock(closure.packages, indexes)
+    lock = name_editables(lock, closure.packages, indexes, request.environ)
     observer(done("pin", _pin_text(closure), time.monotonic() - started))
     for warning in closure.warnings:
         observer(Event(kind=EventKind.WARNING, phase="pin", text=warning))

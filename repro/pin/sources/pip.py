@@ -21,6 +21,7 @@ from repro.model.lock import Grade, LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.pin.base import PackageSource
+from repro.pin.egg_links import EggLink, egg_links
 from repro.primitives.pycache import source_of, valid_pyc
 
 _SITE = re.compile(r"^(.*?/(?:site|dist)-packages)/")
@@ -37,6 +38,7 @@ class _Dist:
     info: str
     members: tuple[str, ...]
     recorded: bool
+    link: EggLink | None = None
 
 
 class Pip(PackageSource):
@@ -83,13 +85,10 @@ class Pip(PackageSource):
                 path=f"pypi:{package.name}",
                 reason="it has no RECORD: only its files that the run read are packed",
             )
-        editable = _editable(self._direct_url(dist))
-        if editable is not None:
-            yield LeftOut(
-                path=editable,
-                reason=f"pypi:{package.name} is installed editable: of this folder only what "
-                "the run read is packed",
-            )
+
+    def _editable(self, package: PackageRef) -> str | None:
+        _, dist = self._dist(package)
+        return dist.link.source if dist.link else _source_folder(self._direct_url(dist))
 
     def _requires(self, package: PackageRef) -> Iterator[PackageRef]:
         site, dist = self._dist(package)
@@ -98,6 +97,10 @@ class Pip(PackageSource):
         if match:
             environment["python_version"] = match.group(1)
             environment["python_full_version"] = match.group(1) + ".0"
+        if dist.link is not None:
+            # One file puts all of them on the path, and only one package can own it.
+            others = self._sites[site].items()
+            yield from (self._ref(site, key) for key, each in others if each.link)
         for requirement in self._requirements(dist):
             if _applies(requirement, environment):
                 key = canonicalize_name(requirement.name)
@@ -187,6 +190,11 @@ class Pip(PackageSource):
             key = canonicalize_name(dist.name)
             dists[key] = dist
             owners.update(dict.fromkeys(dist.members, key))
+        for link in egg_links(folder, self.root):
+            key = canonicalize_name(link.name)
+            members = (f"{site}/easy-install.pth", f"{site}/{link.leaf}")
+            dists[key] = _Dist(link.name, link.version, link.info, members, True, link)
+            owners.update(dict.fromkeys(members, key))
         self._sites[site], self._owners[site] = dists, owners
 
     def _read(self, site: str, info: Path) -> _Dist | None:
@@ -236,7 +244,8 @@ class Pip(PackageSource):
             yield PackageFile(path=cache, member=cache)
 
     def _requirements(self, dist: _Dist) -> Iterable[Requirement]:
-        for line in _metadata(Path(self.host(dist.info)) / "METADATA").get("Requires-Dist", ()):
+        metadata = _metadata(Path(self.host(dist.info)) / "METADATA")
+        for line in dist.link.requires if dist.link else metadata.get("Requires-Dist", ()):
             try:
                 yield Requirement(line)
             except InvalidRequirement:
@@ -285,7 +294,7 @@ def _recorded(record: Path) -> Iterator[str]:
         raise ValueError(f"{record}: {error}") from error
 
 
-def _editable(direct: dict[str, object]) -> str | None:
+def _source_folder(direct: dict[str, object]) -> str | None:
     """The folder of a development install (PEP 660), None for others."""
     url = direct.get("url")
     if _mapping(direct.get("dir_info")).get("editable") is True and isinstance(url, str):

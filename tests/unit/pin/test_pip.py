@@ -182,8 +182,9 @@ def test_an_editable_install_is_said(host: FakeHost) -> None:
     pip, ref = direct(
         host, {"url": "file:///home/ann/my%20code", "dir_info": {"editable": True}}
     )  # fmt: skip
-    assert [item.path for item in pip.left_out(ref)] == ["/home/ann/my code"]
-    assert "editable" in pip.left_out(ref)[0].reason
+    assert pip.editable(ref) == "/home/ann/my code"
+    plain, other = direct(host, {"url": "file:///home/ann/my%20code", "dir_info": {}})
+    assert plain.editable(other) is None
 
 
 def test_a_damaged_record_is_named(host: FakeHost) -> None:
