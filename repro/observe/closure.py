@@ -12,12 +12,11 @@ import stat
 from collections.abc import Callable, Collection, Sequence
 
 from repro.model.entry import EntryType, FileEntry, LayerKind
-from repro.model.folders import MARKS, is_environment
 from repro.model.observation import Access, Closure, LeftOut, Observation, PackageRef
 from repro.model.ports import PackageIndex
 from repro.model.secret_names import looks_secret
 from repro.observe.closure_editable import Editables
-from repro.observe.closure_environment import environment_folders, files_below
+from repro.observe.closure_environment import Environments, environment_folders, files_below
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_order import ordered
 from repro.observe.closure_outside import TEMPORARY, outside_warnings
@@ -30,7 +29,6 @@ from repro.primitives.texts import human_size, printable
 
 LARGE_DATA = 16_000_000
 _DEFAULT_LIBRARIES = re.compile(r"(?:/usr)?/lib(?:32|64|x32)?(?:/[^/]+-linux-gnu[^/]*)?")
-_SITE = re.compile(r"/(?:site|dist)-packages(?:/|$)")
 _KERNEL = ("/proc/", "/sys/", "/dev/")
 _SYSTEM = ("/etc/", "/usr/", "/lib/", "/opt/", "/var/lib/", "/bin/", "/sbin/")
 _LD_CACHE = "/etc/ld.so.cache"
@@ -101,7 +99,7 @@ class _Builder:
         self._widened: set[tuple[str, str]] = set()
         self._resolver = Resolver(self._link)
         self._by_name = {index.name: index for index in self._indexes}
-        self._environments: dict[str, bool] = {}
+        self._environments = Environments()
         self._outside: dict[str, None] = {}
         self._editables = Editables((), (), root, home)
 
@@ -237,7 +235,12 @@ class _Builder:
             return
         if os.path.isdir(real):
             return
-        self._take_path(real)
+        self._take_path(real, self._linking(access.path, real))
+
+    def _linking(self, path: str, real: str) -> PackageRef | None:
+        """The package whose link leads to a file elsewhere (uv, conda: out of their cache)."""
+        place = self._resolver.place(path)
+        return self._owner(place) if place is not None and place != real else None
 
     def _take_seeded(self, path: str) -> bool:
         """A file that only the run's own layer holds, placed there before the run; whether."""
@@ -252,11 +255,11 @@ class _Builder:
             )  # fmt: skip
         return os.path.isfile(source)
 
-    def _take_path(self, real: str) -> None:
+    def _take_path(self, real: str, linking: PackageRef | None = None) -> None:
         if real in OURS or real.startswith(_KERNEL):
             return
         source = source_of(real)
-        package = self._owner(source or real)
+        package = self._owner(source or real) or linking
         # Some package managers keep the packages themselves in the cache folder.
         if package is None and self._is_cache(real):
             self._left_out.append(LeftOut(path=real, reason="a cache of this machine"))
@@ -268,7 +271,9 @@ class _Builder:
             return
         self._needed.add(real)
         if source is not None and os.path.isfile(source):
-            self._take_path(source)
+            behind = self._resolver.real(source)
+            if behind is not None:
+                self._take_path(behind, package)
             if not valid_pyc(real, source) or self._is_own(real):
                 return
         if package is not None:
@@ -327,6 +332,11 @@ class _Builder:
                 continue
             if kind is LayerKind.BASE or file.path not in self._entries:
                 self._file(file.path, kind, origin, group)
+            entry = self._entries.get(file.path)
+            if kind is LayerKind.PACKAGES and entry is not None and entry.target is not None:
+                real = self._resolver.real(file.path)
+                if real is not None and real not in self._entries and self._owner(real) is None:
+                    self._file(real, kind, origin, group)
         self._left_out += index.left_out(package)
         stanza = index.status_stanza(package)
         if stanza is not None:
@@ -393,7 +403,7 @@ class _Builder:
 
     def _is_own(self, path: str) -> bool:
         """Whether the project's author wrote it: in the project, in no environment there."""
-        return path.startswith(self._root + "/") and not self._in_environment(path)
+        return path.startswith(self._root + "/") and not self._environments.hold(path)
 
     def _is_cache(self, path: str) -> bool:
         if self._is_own(path):
@@ -407,7 +417,7 @@ class _Builder:
 
     def _kind_of_file(self, path: str) -> LayerKind:
         """The layer of a file that no package owns."""
-        if self._in_environment(path):
+        if self._environments.hold(path):
             return LayerKind.PACKAGES
         if path.startswith(self._root + "/") or path == self._root:
             return LayerKind.DATA if _size(path) > LARGE_DATA else LayerKind.CODE
@@ -416,32 +426,13 @@ class _Builder:
         return LayerKind.DATA
 
     def _origin_of(self, path: str) -> str:
-        if self._in_environment(path):
+        if self._environments.hold(path):
             return "unowned"
         if path.startswith(self._root + "/") or path == self._root:
             return "project"
         if not path.startswith(_SYSTEM) and not os.path.isdir(path):
             self._outside[path] = None
         return "unowned"
-
-    def _in_environment(self, path: str) -> bool:
-        """Whether the path lies in a venv, conda prefix or node_modules (also in the project)."""
-        if path.endswith(("/site-packages", "/dist-packages")):
-            return True
-        folder = path.rpartition("/")[0]
-        if not folder:
-            return False
-        known = self._environments.get(folder)
-        if known is None:
-            known = (
-                _SITE.search(folder) is not None
-                or is_environment(
-                    folder, [name for name in MARKS if os.path.exists(f"{folder}/{name}")]
-                )
-                or self._in_environment(folder)
-            )
-            self._environments[folder] = known
-        return known
 
     def _needs_ld_cache(self) -> bool:
         """Whether a library was read that the loader finds only by its cache (ld.so(8))."""

@@ -1,12 +1,41 @@
-"""Where a program's language keeps its packages, for runs whose reads were not observed."""
+"""Environments: which paths lie in one, and what a program's language loads from its own."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator
 
+from repro.model.folders import MARKS, is_environment
+
+_SITE = re.compile(r"/(?:site|dist)-packages(?:/|$)")
 _R_LIBRARIES = ("/usr/lib/R", "/usr/local/lib/R", "/usr/share/R", "/etc/R")
+
+
+class Environments:
+    """Whether paths lie in a venv, conda prefix or node_modules (also in the project)."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+
+    def hold(self, path: str) -> bool:
+        """Whether this path does; answers are kept per folder."""
+        if path.endswith(("/site-packages", "/dist-packages")):
+            return True
+        folder = path.rpartition("/")[0]
+        if not folder:
+            return False
+        known = self._known.get(folder)
+        if known is None:
+            marks = [name for name in MARKS if os.path.exists(f"{folder}/{name}")]
+            known = (
+                _SITE.search(folder) is not None
+                or is_environment(folder, marks)
+                or self.hold(folder)
+            )
+            self._known[folder] = known
+        return known
 
 
 def environment_folders(program: str, real: str, home: str) -> Iterator[str]:

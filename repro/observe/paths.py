@@ -29,6 +29,12 @@ class Resolver:
             return None
         return self._step(real_folder, leaf, 0)
 
+    def place(self, path: str) -> str | None:
+        """The path itself, its folder free of links; None when that folder is missing."""
+        folder, _, leaf = path.rpartition("/")
+        real = self._folder(folder or "/")
+        return None if real is None else f"{real.rstrip('/')}/{leaf}"
+
     def _folder(self, folder: str) -> str | None:
         known = self._folders.get(folder)
         if known is None:

@@ -16,6 +16,18 @@ from repro.project.globs import matches, matches_any
 _DEFAULT_RULE = OutputRule(pattern="**")
 
 
+def made_environments(observation: Observation) -> tuple[str, ...]:
+    """Folders of the project that the run itself made an environment (a venv, a conda prefix)."""
+    folders = set()
+    for path, change in observation.changes:
+        folder, _, leaf = path.rpartition("/")
+        if change is Change.CREATED and leaf == "pyvenv.cfg" and folder:
+            folders.add(folder)
+        elif change is Change.CREATED and "/conda-meta/" in path:
+            folders.add(path.partition("/conda-meta/")[0])
+    return tuple(sorted(folders))
+
+
 def written_paths(
     observation: Observation, exclude: Sequence[str], environments: Iterable[str]
 ) -> list[str]:

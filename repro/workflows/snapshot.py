@@ -27,6 +27,7 @@ from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
 from repro.workflows.outputs import (
     choose_outputs,
+    made_environments,
     output_records,
     written_paths,
 )
@@ -141,7 +142,8 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     """From a successful observation to the written archive."""
     request, project = prepared.request, prepared.project
     observation = prepared.observation
-    written = written_paths(observation, project.exclude, prepared.findings.environments)
+    environments = (*prepared.findings.environments, *made_environments(observation))
+    written = written_paths(observation, project.exclude, environments)
     rules = choose_outputs(project, [path for path in written if path != RUNNER])
     started = time.monotonic()
     indexes = sources()
@@ -162,7 +164,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     for warning in closure.warnings:
         observer(Event(kind=EventKind.WARNING, phase="pin", text=warning))
     files = dict(outputs_in(observation.upper, rules))
-    claims = _claims(prepared, output_records(files, rules))
+    claims = _claims(prepared, output_records(files, rules), environments)
     lost = tuple(lost_figures(observation, project, claims.environment))
     for warning in lost:
         observer(Event(kind=EventKind.WARNING, phase="run", text=warning))
@@ -207,7 +209,9 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     )
 
 
-def _claims(prepared: _Prepared, outputs: tuple[Output, ...]) -> Claims:
+def _claims(
+    prepared: _Prepared, outputs: tuple[Output, ...], environments: tuple[str, ...]
+) -> Claims:
     project = prepared.project
     return Claims(
         name=project.name,
@@ -216,7 +220,8 @@ def _claims(prepared: _Prepared, outputs: tuple[Output, ...]) -> Claims:
         environment=prepared.environment.values,
         outputs=outputs,
         declared=project.declared,
-        exclude=project.exclude,
+        # What a rerun writes into an environment is no result either.
+        exclude=tuple(dict.fromkeys((*project.exclude, *environments))),
         title=project.title,
     )
 
