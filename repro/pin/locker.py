@@ -8,6 +8,8 @@ from repro.model.lock import Lock
 from repro.model.observation import PackageRef
 from repro.pin import sources as plugins
 from repro.pin.base import PackageSource
+from repro.pin.lock_files import LockFiles, read_lock_files
+from repro.pin.statements import matched
 from repro.primitives.plugins import load_plugins
 
 
@@ -16,18 +18,29 @@ def sources(root: str = "/") -> list[PackageSource]:
     return [source(root) for source in load_plugins(plugins, PackageSource)]  # type: ignore[type-abstract]
 
 
-def make_lock(packages: Iterable[PackageRef], known: Sequence[PackageSource]) -> Lock:
-    """The lock of these packages; what sources could not say is named with the reason."""
+def make_lock(
+    packages: Iterable[PackageRef], known: Sequence[PackageSource], project: str | None = None
+) -> Lock:
+    """The lock of these packages; what sources could not say is named with the reason.
+
+    Lock files in the folder ``project`` add addresses and hashes to what is installed.
+    """
     by_name = {source.name: source for source in known}
     locked = [by_name[package.source].lock(package) for package in packages]
     spoken = {package.source for package in locked}
-    skipped = {}
+    files = read_lock_files(project) if project is not None else LockFiles()
+    pinned, conflicts = matched(locked, files.statements)
+    skipped = {
+        name: f"not used, it cannot be read: {reason}" for name, reason in files.unread.items()
+    }
+    if conflicts:
+        skipped["lock files"] = "; ".join(conflicts[:5])
     for source in known:
         if source.name not in spoken:
             skipped[source.name] = source.usable() or "nothing of it was used"
         elif (remark := source.remark()) is not None:
             skipped[f"{source.name} (in part)"] = remark
     return Lock(
-        packages=tuple(sorted(locked, key=lambda p: (p.source, p.name, p.version, p.purl))),
+        packages=tuple(sorted(pinned, key=lambda p: (p.source, p.name, p.version, p.purl))),
         skipped=skipped,
     )

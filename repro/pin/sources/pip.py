@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -12,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from repro.model.entry import LayerKind
-from repro.model.lock import Grade, LockedPackage
+from repro.model.lock import LockedPackage
 from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.pin.base import PackageSource
+from repro.pin.dist_pins import dist_pin
 from repro.pin.egg_links import EggLink, egg_links
 from repro.primitives.pycache import source_of, valid_pyc
 
@@ -132,23 +131,8 @@ class Pip(PackageSource):
                 yield self._ref(site, key)
 
     def _lock(self, package: PackageRef) -> LockedPackage:
-        _, dist = self._dist(package)
-        url, digest = self._direct(dist)
-        record = Path(self.host(dist.info)) / "RECORD"
-        if digest is None and record.is_file():
-            digest = "record-sha256:" + hashlib.sha256(record.read_bytes()).hexdigest()
-        grade = Grade.HASH_ONLY if digest else Grade.NAME_ONLY
-        return LockedPackage(
-            source=self.name,
-            name=dist.name,
-            version=dist.version,
-            purl=PackageURL(
-                type="pypi", name=canonicalize_name(dist.name), version=dist.version
-            ).to_string(),
-            grade=Grade.URL_AND_HASH if url and digest else grade,
-            url=url,
-            hash=digest,
-        )
+        site, dist = self._dist(package)
+        return dist_pin(self.name, dist.name, dist.version, Path(self.host(dist.info)), site)
 
     def _sites_for(self, path: str) -> Iterator[str]:
         """The site folder that holds the path, or those of the prefixes above it.
@@ -250,17 +234,6 @@ class Pip(PackageSource):
                 yield Requirement(line)
             except InvalidRequirement:
                 continue
-
-    def _direct(self, dist: _Dist) -> tuple[str | None, str | None]:
-        """URL and hash of ``direct_url.json`` (PEP 610), without credentials."""
-        data = self._direct_url(dist)
-        url = data.get("url")
-        hashes = _mapping(_mapping(data.get("archive_info")).get("hashes"))
-        digest = f"sha256:{hashes['sha256']}" if "sha256" in hashes else None
-        shown = (
-            url if isinstance(url, str) and url.startswith("https://") and "@" not in url else None
-        )
-        return shown, digest
 
     def _direct_url(self, dist: _Dist) -> dict[str, object]:
         try:

@@ -16,6 +16,11 @@ from repro.model.ports import PackageFile
 from repro.pin.base import PackageSource
 
 _NOT_PACKED = ("doc", "html", "demo", "tests")
+_HOSTS = {"github": "github.com", "gitlab": "gitlab.com"}
+_FACTS = (
+    "Repository", "Built", "Packaged", "RemoteType", "RemoteHost", "RemoteUsername", "RemoteRepo",
+    "RemoteRef", "RemoteSha", "RemoteSubdir", "RemotePkgRef", "RemoteRepos",
+)  # fmt: skip
 
 
 class Rlang(PackageSource):
@@ -69,12 +74,24 @@ class Rlang(PackageSource):
                     break
 
     def _lock(self, package: PackageRef) -> LockedPackage:
+        """CRAN keeps no hash in a library; what came from a repository of code has its commit."""
+        fields = self._description(package.key) or {}
+        facts = {
+            name.lower(): fields[name]
+            for name in _FACTS
+            if fields.get(name) and not re.search("//[^/]*@", fields[name])
+        }
+        url, digest = _commit(fields)
+        grade = Grade.HASH_ONLY if digest else Grade.NAME_ONLY
         return LockedPackage(
             source=self.name,
             name=package.name,
             version=package.version,
             purl=PackageURL(type="cran", name=package.name, version=package.version).to_string(),
-            grade=Grade.NAME_ONLY,
+            grade=Grade.URL_AND_HASH if url else grade,
+            url=url,
+            hash=digest,
+            facts={"library": package.key.rpartition("/")[0], **facts},
         )
 
     def _ref(self, folder: str, fields: dict[str, str]) -> PackageRef:
@@ -100,3 +117,22 @@ class Rlang(PackageSource):
                 key, _, value = line.partition(":")
                 fields[key] = value.strip()
         return fields if {"Package", "Version", "Built"} <= fields.keys() else None
+
+
+def _commit(fields: dict[str, str]) -> tuple[str | None, str | None]:
+    """Address and commit of a package that remotes, pak or renv took from a git repository."""
+    commit = fields.get("RemoteSha", "")
+    kind = fields.get("RemoteType", "").lower()
+    if not re.fullmatch("[0-9a-f]{40}", commit) or kind not in (*_HOSTS, "git", "git2r", "xgit"):
+        return None, None
+    if kind in _HOSTS:
+        owner, repository = fields.get("RemoteUsername", ""), fields.get("RemoteRepo", "")
+        host = (
+            re.sub(r"^api\.|/api/v\d+$|^https?://", "", fields.get("RemoteHost", ""))
+            or _HOSTS[kind]
+        )
+        url = f"https://{host}/{owner}/{repository}" if owner and repository else ""
+    else:
+        url = fields.get("RemoteUrl", "")
+    public = re.fullmatch(r"https?://[^/@\s]+/[^@\s]+", url)
+    return (f"git+{url}@{commit}" if public else None), f"git-sha1:{commit}"

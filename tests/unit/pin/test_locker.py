@@ -48,3 +48,24 @@ def test_what_pins_lack_is_said(tmp_path: Path) -> None:
     ref = known[0].owner("/usr/lib/libabc.so")
     assert ref is not None
     assert "no hash of an archive" in make_lock([ref], known).skipped["apt (in part)"]
+
+
+def test_lock_files_of_the_project_complete_the_pins(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    host.dist(SITE, "num", files=["num.py"], extra={"WHEEL": "Tag: py3-none-any\n"})
+    known = sources(host.root)
+    ref = known[1].owner(f"{SITE}/num.py")
+    assert ref is not None
+    project = tmp_path / "paper"
+    project.mkdir()
+    (project / "uv.lock").write_text(
+        '[[package]]\nname = "num"\nversion = "1.0"\n'
+        'wheels = [{ url = "https://example.org/num-1.0-py3-none-any.whl", '
+        f'hash = "sha256:{"a" * 64}" }}]\n'
+    )
+    (project / "poetry.lock").write_text("[[")
+    lock = make_lock([ref], known, str(project))
+    assert lock.packages[0].url == "https://example.org/num-1.0-py3-none-any.whl"
+    assert lock.packages[0].facts["said-by"] == "uv.lock"
+    assert lock.skipped["poetry.lock"].startswith("not used, it cannot be read: ")
+    assert make_lock([ref], known).packages[0].url is None

@@ -165,6 +165,53 @@ def test_a_pin_by_the_url_it_came_from(host: FakeHost) -> None:
     assert (pin.grade, pin.url, pin.hash) == (Grade.URL_AND_HASH, url, "sha256:" + "c" * 64)
 
 
+def test_a_pin_by_the_commit_it_came_from(host: FakeHost) -> None:
+    pip, ref = direct(
+        host,
+        {"url": "https://example.org/ann/num", "subdirectory": "python",
+         "vcs_info": {"vcs": "git", "commit_id": "1" * 40, "requested_revision": "main"}},
+    )  # fmt: skip
+    pin = pip.lock(ref)
+    assert (pin.grade, pin.hash) == (Grade.URL_AND_HASH, "git-sha1:" + "1" * 40)
+    assert pin.url == "git+https://example.org/ann/num@" + "1" * 40
+    assert (pin.facts["direct"], pin.facts["subdirectory"]) == ("vcs", "python")
+    assert pin.facts["record"].startswith("record-sha256:")
+
+
+@pytest.mark.parametrize("commit", ["main", "1" * 39, None])
+def test_a_branch_is_no_commit(host: FakeHost, commit: str | None) -> None:
+    info = {"vcs": "git", "commit_id": commit}
+    pip, ref = direct(host, {"url": "https://example.org/ann/num", "vcs_info": info})
+    pin = pip.lock(ref)
+    assert pin.url is None and str(pin.hash).startswith("record-sha256:")
+
+
+def test_an_address_without_a_hash_is_no_pin_by_it(host: FakeHost) -> None:
+    pip, ref = direct(host, {"url": "https://example.org/num.whl", "archive_info": {}})
+    pin = pip.lock(ref)
+    assert (pin.grade, pin.url) == (Grade.HASH_ONLY, None)
+    assert str(pin.hash).startswith("record-sha256:")
+
+
+def test_the_older_form_of_a_hash(host: FakeHost) -> None:
+    pip, ref = direct(
+        host, {"url": "https://example.org/n.whl", "archive_info": {"hash": "sha256=" + "c" * 64}}
+    )
+    assert pip.lock(ref).hash == "sha256:" + "c" * 64
+
+
+def test_what_the_wheel_says_of_itself(host: FakeHost) -> None:
+    host.dist(
+        SITE, "num", files=["num.py"],
+        extra={"WHEEL": "Wheel-Version: 1.0\nTag: cp311-cp311-linux_x86_64\nTag: py3-none-any\n",
+               "INSTALLER": "uv\n"},
+    )  # fmt: skip
+    facts = Pip(host.root).lock(owner(host, f"{SITE}/num.py")).facts
+    assert facts == {
+        "site": SITE, "tags": "cp311-cp311-linux_x86_64 py3-none-any", "installer": "uv",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("url", ["https://ann:secret@example.org/n.whl", "file:///home/ann/n.whl"])
 def test_urls_that_name_people_are_not_shown(host: FakeHost, url: str) -> None:
     pip, ref = direct(host, {"url": url, "archive_info": {"hashes": {"sha256": "c" * 64}}})

@@ -74,6 +74,65 @@ def test_the_pin(host: FakeHost) -> None:
     assert pin.purl == "pkg:cran/data.table@1.15.4" and pin.grade is Grade.NAME_ONLY
 
 
+GITHUB = """\
+RemoteType: github
+RemoteHost: api.github.com
+RemoteUsername: tidyverse
+RemoteRepo: tibble
+RemoteRef: main
+RemoteSha: {sha}
+"""
+SHA = "2" * 40
+
+
+@pytest.mark.parametrize(
+    ("fields", "url", "digest"),
+    [
+        (GITHUB.format(sha=SHA), f"git+https://github.com/tidyverse/tibble@{SHA}", SHA),
+        (
+            f"RemoteType: gitlab\nRemoteHost: git.example.org/api/v4\nRemoteUsername: a\n"
+            f"RemoteRepo: b\nRemoteSha: {SHA}\n",
+            f"git+https://git.example.org/a/b@{SHA}",
+            SHA,
+        ),
+        (
+            f"RemoteType: xgit\nRemoteUrl: https://git.example.org/b.git\nRemoteSha: {SHA}\n",
+            f"git+https://git.example.org/b.git@{SHA}",
+            SHA,
+        ),
+        (f"RemoteType: git2r\nRemoteUrl: git@example.org:b.git\nRemoteSha: {SHA}\n", None, SHA),
+        (GITHUB.format(sha="main"), None, None),
+        ("RemoteType: standard\nRemoteSha: 1.0\n", None, None),
+        (f"RemoteType: local\nRemoteUrl: /home/ann/tibble\nRemoteSha: {SHA}\n", None, None),
+    ],
+)
+def test_a_package_from_a_repository_of_code_has_its_commit(
+    host: FakeHost, fields: str, url: str | None, digest: str | None
+) -> None:
+    folder = host.r_package(LIBRARY, "tibble")
+    with host.path(f"{folder}/DESCRIPTION").open("a") as stream:
+        stream.write(fields)
+    rlang = Rlang(host.root)
+    ref = rlang.owner(f"{folder}/NAMESPACE")
+    assert ref is not None
+    pin = rlang.lock(ref)
+    assert (pin.url, pin.hash) == (url, digest and f"git-sha1:{digest}")
+    grade = Grade.URL_AND_HASH if url else Grade.HASH_ONLY if digest else Grade.NAME_ONLY
+    assert pin.grade is grade
+    assert pin.facts["built"] == "R 4.2.2; ; ; unix" and pin.facts["library"] == LIBRARY
+
+
+def test_facts_tell_no_credentials(host: FakeHost) -> None:
+    folder = host.r_package(LIBRARY, "tibble")
+    with host.path(f"{folder}/DESCRIPTION").open("a") as stream:
+        stream.write("Repository: RSPM\nRemoteRepos: https://ann:secret@example.org/cran\n")
+    rlang = Rlang(host.root)
+    ref = rlang.owner(f"{folder}/NAMESPACE")
+    assert ref is not None
+    facts = rlang.lock(ref).facts
+    assert facts["repository"] == "RSPM" and "remoterepos" not in facts
+
+
 def test_packages_of_this_machine() -> None:
     library = Path("/usr/lib/R/library/stats")
     if not library.is_dir():
