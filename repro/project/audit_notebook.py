@@ -155,7 +155,7 @@ def _placed_draw(draw: Draw, places: list[tuple[int, int]]) -> Draw:
 def _in_cell(finding: Finding, cell: int, line: int | None) -> Finding:
     return Finding(
         code=finding.code, level=finding.level, text=finding.text, mend=finding.mend,
-        path=finding.path, line=line, cell=cell,
+        path=finding.path, line=line, cell=cell, url=finding.url,
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def _finding(name: str, url: str | None, line: int, path: str, more: str = "") -
     return Finding(
         code="network", level=RISK if local else STOPS,
         text=f"{printable(name, 60)} asks {what}{asked}; {rest}",
-        mend=NETWORK_MEND, path=path, line=line,
+        mend=NETWORK_MEND, path=path, line=line, url=url,
     )  # fmt: skip
 
 

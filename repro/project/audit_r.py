@@ -82,8 +82,12 @@ def audit_r(text: str, path: str, here: Here) -> Audited:
 
 
 def _network(line: str, code: str, path: str, number: int) -> Iterator[Finding]:
+    url: str | None = None
+
     def found(text: str, mend: str, level: str = STOPS) -> Finding:
-        return Finding(code="network", level=level, text=text, mend=mend, path=path, line=number)
+        return Finding(
+            code="network", level=level, text=text, mend=mend, path=path, line=number, url=url
+        )
 
     install = _INSTALL.search(code)
     if install is not None:
@@ -98,6 +102,8 @@ def _network(line: str, code: str, path: str, number: int) -> Iterator[Finding]:
         urls = re.findall(r"['\"]((?:https?|ftp)://[^'\"]+)", line)
         if fetch.group(1) == "url" and not urls:
             # `url(x)` may be anything: a column's name in a formula, a plain function.
+            return
+        if "file://" in line:
             return
         what, url = fetch.group(1), urls[0] if urls else None
     else:

@@ -76,7 +76,7 @@ def network_in_shell(line: str, path: str, number: int | None) -> Finding | None
     return Finding(
         code="network", level=RISK if local else STOPS,
         text=f"`{printable(rest, 80)}` {what}; a sealed rerun has none",
-        mend=NETWORK_MEND, path=path, line=number,
+        mend=NETWORK_MEND, path=path, line=number, url=urls[0] if urls else None,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ class Finding:
 
     ``path`` is relative to the project, None for the project as a whole; ``line`` counts
     from 1, in a notebook inside the code cell number ``cell`` (from 1, all cells counted).
-    ``text`` says what was found, ``mend`` what to do.
+    ``text`` says what was found, ``mend`` what to do; ``url`` is asked for, where it is known.
     """
 
     code: str
@@ -26,6 +26,7 @@ class Finding:
     path: str | None = None
     line: int | None = None
     cell: int | None = None
+    url: str | None = None
 
     @property
     def where(self) -> str:
@@ -44,6 +45,7 @@ class Finding:
             "path": self.path,
             "line": self.line,
             "cell": self.cell,
+            "url": self.url,
             "text": self.text,
             "mend": self.mend,
         }

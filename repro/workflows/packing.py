@@ -14,7 +14,7 @@ from repro.errors import ReproError, RerunFailed, UsageError
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import PlannedLayer
 from repro.model.lock import Lock
-from repro.model.observation import Closure, Connection, Observation
+from repro.model.observation import Closure, Observation
 from repro.model.oci import (
     CIRCUMSTANCES,
     CLAIMS,
@@ -34,12 +34,15 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
+from repro.project.audit_paths import Here
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
 from repro.store.cache import Cache
 from repro.store.versions import Artifact, Version
 from repro.store.writer import write_archive
+from repro.workflows.downloads import HINT as DOWNLOAD_HINT
+from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.repository import git_state
 from repro.workflows.rerun import Rerun, rerun
@@ -157,6 +160,7 @@ def _self_test(
     started = time.monotonic()
     with scratch(root / "runs", "self-test") as folder:
         layers = Cache(root).layers(blobs, [each.layer for each in built], observer)
+        outcome: Rerun | None = None
         try:
             outcome = rerun(
                 sandbox, [str(layer) for layer in layers], request.claims, folder,
@@ -165,7 +169,7 @@ def _self_test(
             if outcome.exit != 0:
                 raise rerun_failed(outcome)
         except RerunFailed as error:
-            raise _explained(error, request) from None
+            raise _explained(error, request, folder, outcome) from None
         verdict = judge(
             request.files,
             outcome.produced,
@@ -214,15 +218,23 @@ class _Unstable(ReproError):
     exit_code = 1
 
 
-def _explained(error: RerunFailed, request: PackRequest) -> RerunFailed:
-    """The self-test's failure with what the recording knows: who asked for the network."""
-    wanted = _network(request.observation)
+def _explained(
+    error: RerunFailed, request: PackRequest, folder: Path, outcome: Rerun | None
+) -> RerunFailed:
+    """The self-test's failure with what the recording knows: who asked for the network, where."""
+    notebook = None
+    if outcome is not None:
+        notebook = request.claims.steps[len(outcome.steps) - 1].notebook
+    here = Here(
+        root=request.claims.root, home=request.claims.environment["HOME"], exists=os.path.exists
+    )
+    wanted = hidden_downloads(request.observation, read_log(folder / "log"), here, notebook)
     details = [*error.details]
     hint = "the run needs something that was not packed: see the last lines above"
     if wanted:
-        details.append("during the recording, not possible in the sealed rerun:")
-        details += [f"  {line}" for line in wanted[:10]]
-        hint = "download the data into the project before the run, then take the snapshot again"
+        details.append("asked for by network, which a sealed rerun has not:")
+        details += [f"  {line}" for line in wanted]
+        hint = DOWNLOAD_HINT
     message = error.message.replace("the sealed rerun failed", "the self-test failed")
     return RerunFailed(
         message,
@@ -230,22 +242,6 @@ def _explained(error: RerunFailed, request: PackRequest) -> RerunFailed:
         details=details,
         slug="self-test",
     )
-
-
-def _network(observation: Observation) -> list[str]:
-    """Which program wanted which address beyond this machine."""
-    lines = []
-    for seen in observation.connections:
-        if seen.family in ("inet", "inet6") and not _is_local(seen):
-            program = "a program"
-            if seen.process is not None and seen.process < len(observation.processes):
-                program = " ".join(observation.processes[seen.process].argv[:3])
-            lines.append(f"{printable(program, 80)} wanted {seen}")
-    return list(dict.fromkeys(lines))
-
-
-def _is_local(seen: Connection) -> bool:
-    return seen.address.startswith("127.") or seen.address in ("::1", "0.0.0.0", "::")
 
 
 def _write(
