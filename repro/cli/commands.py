@@ -18,6 +18,10 @@ NAMES = (
     "diff",
     "provenance",
     "doctor",
+    "push",
+    "pull",
+    "ls",
+    "copy",
 )
 """Each is a module of this room with a function ``register``."""
 

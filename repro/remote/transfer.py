@@ -1,0 +1,313 @@
+"""Blobs to and from a registry: skipped, mounted, sent in pieces, fetched with resume."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+
+from repro.errors import RemoteError, StorageError
+from repro.model.oci import Descriptor
+from repro.primitives.digest import Digest
+from repro.primitives.texts import printable
+from repro.remote.registry import Progress, Registry
+
+PIECE = 16 << 20
+"""Bytes of one PATCH: above the least that registries ask for (5 MB), small enough to repeat."""
+_READ = 1 << 20
+_TRIES = 5
+_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+
+Open = Callable[[], BinaryIO]
+
+
+def push_blob(
+    registry: Registry,
+    descriptor: Descriptor,
+    source: Open,
+    *,
+    mounts: Sequence[str] = (),
+    progress: Progress = lambda count: None,
+) -> str:
+    """Bring a blob to the registry; ``"there"``, ``"mounted"`` or ``"sent"``.
+
+    ``mounts`` are repositories of the same server that may have it. ``source`` opens a
+    seekable stream. ``progress`` is told of bytes as they arrive, also negative numbers
+    when some were lost. Raises RemoteError.
+    """
+    if registry.has_blob(descriptor):
+        progress(descriptor.size)
+        return "there"
+    location = None
+    for other in mounts:
+        scopes = (*registry.push_scope, f"repository:{other}:pull")
+        answer = registry.session.request(
+            "POST", registry.uploads_address(descriptor.digest, other), scopes=scopes,
+            headers={"Content-Length": "0"}, expect=(201, 202),
+        )  # fmt: skip
+        if answer.status == 201:
+            progress(descriptor.size)
+            return "mounted"
+        location = answer.header("Location")
+    with source() as stream:
+        if descriptor.size <= PIECE:
+            _send_whole(registry, descriptor, stream, location)
+            progress(descriptor.size)
+        else:
+            _send_pieces(registry, descriptor, stream, location, progress)
+    return "sent"
+
+
+def _begin(registry: Registry) -> tuple[str, int]:
+    answer = registry.session.request(
+        "POST", registry.uploads_address(), scopes=registry.push_scope,
+        headers={"Content-Length": "0"}, expect=(202,),
+    )  # fmt: skip
+    least = answer.header("OCI-Chunk-Min-Length") or "0"
+    return _location(registry, answer.header("Location")), int(least) if least.isdecimal() else 0
+
+
+def _location(registry: Registry, value: str | None) -> str:
+    if not value:
+        raise RemoteError(f"{registry.name} did not say where to send the blob")
+    return registry.session.absolute(value)
+
+
+def _send_whole(
+    registry: Registry, descriptor: Descriptor, stream: BinaryIO, location: str | None
+) -> None:
+    data = stream.read(descriptor.size)
+    for number in range(1, _TRIES + 1):
+        where = location or _begin(registry)[0]
+        location = None
+        try:
+            _finish(registry, descriptor, where, data)
+            return
+        except RemoteError as error:
+            # The session may be gone (404) or half-filled: begin anew.
+            if number == _TRIES or not (error.temporary or error.slug == "http-404"):
+                raise
+
+
+def _finish(registry: Registry, descriptor: Descriptor, where: str, data: bytes = b"") -> None:
+    parts = urlsplit(where)
+    query = f"{parts.query}&" if parts.query else ""
+    address = urlunsplit(parts._replace(query=f"{query}digest={descriptor.digest}"))
+    registry.session.request(
+        "PUT", address, scopes=registry.push_scope,
+        headers={"Content-Type": "application/octet-stream", "Content-Length": str(len(data))},
+        body=lambda: data, expect=(201, 204), retry=False,
+    )  # fmt: skip
+
+
+def _send_pieces(
+    registry: Registry,
+    descriptor: Descriptor,
+    stream: BinaryIO,
+    location: str | None,
+    progress: Progress,
+) -> None:
+    """PATCH by PATCH; after a failure from where the registry says it is."""
+    least = 0
+    if location is None:
+        location, least = _begin(registry)
+    else:
+        location = _location(registry, location)
+    at, failures = 0, 0
+    while at < descriptor.size:
+        stream.seek(at)
+        data = stream.read(max(PIECE, least))
+        if not data:
+            raise RemoteError(f"blob {descriptor.digest.short} ended early while it was sent")
+        try:
+            location = _patch(registry, location, at, data)
+            at += len(data)
+            progress(len(data))
+            failures = 0
+        except RemoteError as error:
+            failures += 1
+            if failures == _TRIES or not (
+                error.temporary or error.slug in ("http-416", "http-404")
+            ):
+                raise
+            location, reached = _where_it_is(registry, location)
+            progress(reached - at)
+            at = reached
+    _finish(registry, descriptor, location)
+
+
+def _patch(registry: Registry, location: str, at: int, data: bytes) -> str:
+    answer = registry.session.request(
+        "PATCH", location, scopes=registry.push_scope,
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(len(data)),
+            "Content-Range": f"{at}-{at + len(data) - 1}",
+        },
+        body=lambda: data, expect=(202,), retry=False,
+    )  # fmt: skip
+    return _location(registry, answer.header("Location"))
+
+
+def _where_it_is(registry: Registry, location: str) -> tuple[str, int]:
+    """The session's next address and how many bytes it has; a new session when it is gone."""
+    try:
+        answer = registry.session.request(
+            "GET", location, scopes=registry.push_scope, expect=(204, 202)
+        )
+    except RemoteError as error:
+        if error.slug not in ("http-404", "http-405", "http-400"):
+            raise
+        return _begin(registry)[0], 0
+    match = _RANGE.fullmatch(answer.header("Range") or "")
+    # "0-0" is what docker-registry says of an empty session and of one byte: begin anew then.
+    last = int(match.group(1)) if match else 0
+    if last == 0:
+        return _begin(registry)[0], 0
+    return _location(registry, answer.header("Location") or location), last + 1
+
+
+def pull_blob(
+    registry: Registry,
+    descriptor: Descriptor,
+    folder: Path,
+    *,
+    progress: Progress = lambda count: None,
+) -> Path:
+    """Fetch a blob into ``folder/<hex>``, verified; the path.
+
+    A part that an earlier try left (``<hex>.part``) is continued by a Range request. The
+    name without ``.part`` is given only to bytes of the right digest. Raises RemoteError
+    (slug ``remote-digest`` for wrong bytes, which are removed), StorageError.
+    """
+    place = folder / descriptor.digest.hex
+    if place.is_file() and place.stat().st_size == descriptor.size:
+        progress(descriptor.size)
+        return place
+    part = folder / f"{descriptor.digest.hex}.part"
+    try:
+        for number in range(1, _TRIES + 1):
+            told = _Told(progress)
+            try:
+                _fetch(registry, descriptor, part, told.take)
+                break
+            except RemoteError as error:
+                told.undo()
+                if number == _TRIES or not error.temporary:
+                    raise
+                registry.session.pause(number)
+        os.replace(part, place)
+    except OSError as error:
+        raise StorageError(
+            f"{printable(str(part.parent), 80)}: {error.strerror}",
+            hint="free some space, or set REPRO_CACHE to another disk",
+        ) from None
+    return place
+
+
+class _Told:
+    """Progress that can be taken back: the next try counts what is there anew."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._count = 0
+
+    def take(self, count: int) -> None:
+        self._count += count
+        self._progress(count)
+
+    def undo(self) -> None:
+        self._progress(-self._count)
+
+
+def _fetch(registry: Registry, descriptor: Descriptor, part: Path, progress: Progress) -> None:
+    running = hashlib.sha256()
+    with part.open("a+b") as stream:
+        stream.seek(0)
+        have = 0
+        while have < descriptor.size and (data := stream.read(min(_READ, descriptor.size - have))):
+            running.update(data)
+            have += len(data)
+        stream.truncate(have)
+        progress(have)
+        if have < descriptor.size:
+            have = _receive(registry, descriptor, stream, running, have, progress)
+        stream.flush()
+        os.fsync(stream.fileno())
+    found = Digest(running.hexdigest())
+    if found != descriptor.digest:
+        part.unlink(missing_ok=True)
+        raise RemoteError(
+            f"{registry.name} sent other bytes than blob {descriptor.digest.short}",
+            details=[f"expected {descriptor.digest}, found {found}"],
+            hint="the registry or the way to it is damaged or lies: nothing was kept",
+            slug="remote-digest",
+        )
+
+
+def _receive(
+    registry: Registry,
+    descriptor: Descriptor,
+    stream: BinaryIO,
+    running: hashlib._Hash,
+    have: int,
+    progress: Progress,
+) -> int:
+    """The rest of a blob behind the ``have`` bytes that are there; how many there are then."""
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    answer = registry.session.open(
+        "GET", registry.blob_address(descriptor.digest), scopes=registry.pull_scope,
+        headers=headers, expect=(200, 206),
+    )  # fmt: skip
+    skip = have if answer.status_code == 200 else 0  # a server without ranges sends all
+    if answer.status_code == 206 and not _begins_at(answer, have):
+        answer.close()
+        raise RemoteError(f"{registry.name} sent another range than was asked for")
+    try:
+        for data in answer.iter_content(_READ):
+            if skip:
+                cut = min(skip, len(data))
+                data, skip = data[cut:], skip - cut
+            if have + len(data) > descriptor.size:
+                raise RemoteError(
+                    f"{registry.name} sends more than the {descriptor.size} bytes of blob "
+                    f"{descriptor.digest.short}",
+                    slug="remote-digest",
+                )
+            stream.write(data)
+            running.update(data)
+            have += len(data)
+            progress(len(data))
+    except requests.RequestException as error:
+        raise _cut(registry, descriptor, have, error) from None
+    finally:
+        answer.close()
+    if have < descriptor.size:
+        raise _cut(registry, descriptor, have, None)
+    return have
+
+
+def _begins_at(answer: requests.Response, have: int) -> bool:
+    text: str = answer.headers.get("Content-Range", "")
+    match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", text)
+    return match is not None and int(match.group(1)) == have
+
+
+def _cut(
+    registry: Registry, descriptor: Descriptor, have: int, error: Exception | None
+) -> RemoteError:
+    why = f": {type(error).__name__}" if error is not None else ""
+    found = RemoteError(
+        f"{registry.name} broke off after {have} of {descriptor.size} bytes of blob "
+        f"{descriptor.digest.short}{why}",
+        hint="try again: what has arrived is kept and continued",
+        slug="cut-off",
+    )
+    found.temporary = True
+    return found

@@ -1,0 +1,367 @@
+"""``repro pull``: a version from a registry into an archive file, byte for byte checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from repro.errors import ArchiveError, RemoteError, ReproError, StorageError, UsageError
+from repro.model.oci import (
+    CLAIMS,
+    LABEL_CLAIMS,
+    MANIFEST,
+    RECORDING,
+    REF_NAME,
+    Descriptor,
+    Manifest,
+)
+from repro.model.recording import Claims
+from repro.primitives.canonical import CLAMP, load
+from repro.primitives.digest import Digest
+from repro.primitives.events import Observer, done, silent
+from repro.primitives.frozen import frozen
+from repro.primitives.texts import human_size, printable
+from repro.remote.reference import Reference
+from repro.remote.registry import MAX_MANIFEST, Registry
+from repro.remote.transfer import pull_blob
+from repro.store.archive import Archive
+from repro.store.blobs import Blobs, BlobSource
+from repro.store.catalog import VersionInfo, read_versions, references
+from repro.store.writer import write_archive
+from repro.workflows.places import cache_root
+from repro.workflows.push import Progress, in_parallel
+from repro.workflows.registries import open_registry, read_config
+from repro.workflows.sealing import readme_text
+
+_TYPES = ("application/vnd.repro.", "application/vnd.cyclonedx")
+_MOST_ARTIFACTS = 64
+_MARGIN = 64 << 20
+
+
+@frozen
+class Pulled:
+    """A finished pull. ``bytes`` came over the network, ``reused`` were here already."""
+
+    path: Path
+    reference: Reference
+    digest: Digest
+    tag: str
+    bytes: int
+    reused: int
+
+    def to_json(self) -> dict[str, object]:
+        """The document ``repro.pull/1``."""
+        return {
+            "schema": "repro.pull/1",
+            "reference": str(self.reference),
+            "archive": {"digest": str(self.digest), "path": str(self.path), "tag": self.tag},
+            "bytes": self.bytes,
+            "reused": self.reused,
+        }
+
+
+def pull(
+    reference: Reference,
+    output: Path,
+    environ: Mapping[str, str],
+    *,
+    insecure: bool = False,
+    others: Sequence[BlobSource] = (),
+    observer: Observer = silent,
+) -> Pulled:
+    """Fetch a version into ``output``; into an archive that is there as one more version.
+
+    ``others`` are places where blobs may lie already. Every byte is checked against its
+    digest, and the archive is read whole by the strict reader before it gets its name.
+    Raises RemoteError, ArchiveError (what came is no archive of repro), UsageError (the
+    tag is taken by another version), StorageError. What has arrived is kept for the next
+    try.
+    """
+    registry = open_registry(reference, environ, insecure)
+    started = time.monotonic()
+    folder = _folder(environ)
+    version = find_version(registry, reference)
+    with _Target(output, version) as target:
+        sources = [*target.sources, *others]
+        missing = _missing(version, sources)
+        _check_space(folder, missing)
+        told = Progress("pull", sum(each.size for each in missing), observer)
+        in_parallel(lambda each: str(pull_blob(registry, each, folder, progress=told.add)), missing)
+        # The registry's own manifests are made anew by the writer, from the same facts.
+        target.write(Blobs(folder=folder, others=sources), observer)
+    for each in missing:
+        (folder / each.digest.hex).unlink(missing_ok=True)
+    size = sum(each.size for each in missing)
+    total = sum(layer.descriptor.size for layer in version.layers)
+    text = f"{printable(str(reference))} · {human_size(size)} of {human_size(total)} fetched"
+    observer(done("pull", text, time.monotonic() - started))
+    return Pulled(
+        path=output, reference=reference, digest=version.config_digest, tag=version.tag,
+        bytes=size, reused=max(total - size, 0),
+    )  # fmt: skip
+
+
+def find_version(registry: Registry, reference: Reference) -> VersionInfo:
+    """What the registry says of a version, all of it checked but the layers.
+
+    Raises RemoteError, ArchiveError when repro did not make it.
+    """
+    data, found = registry.manifest(reference.wanted)
+    if found.media_type != MANIFEST:
+        raise ArchiveError(
+            f"{printable(str(reference))} is no archive of repro "
+            f"({printable(found.media_type or 'no media type', 80)})"
+        )
+    manifest = Manifest.parse(load(data, "manifest"))
+    config = read_config(registry, manifest)
+    if config is None:
+        raise ArchiveError(f"{printable(str(reference))} was not made by repro")
+    documents = _Documents(registry)
+    documents.keep(data)
+    artifacts = _artifacts(registry, found.digest, config.labels.get(LABEL_CLAIMS), documents)
+    if not artifacts:
+        raise ArchiveError(
+            f"{printable(str(reference))} has no recording beside it: nothing to verify against",
+            hint="it may have been copied without its referrers: use `repro copy`, or "
+            "`oras copy -r`",
+        )
+    image = Descriptor(
+        media_type=MANIFEST,
+        digest=found.digest,
+        size=len(data),
+        annotations={REF_NAME: reference.tag or "latest"},
+        platform={"architecture": config.architecture, "os": "linux"},
+    )
+    (version,) = read_versions([image, *artifacts], documents.read)
+    return version
+
+
+class _Documents:
+    """Small blobs of the registry, read once and checked."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._kept: dict[Digest, bytes] = {}
+
+    def keep(self, data: bytes) -> None:
+        self._kept[Digest.of(data)] = data
+
+    def manifest(self, descriptor: Descriptor) -> Manifest:
+        data, _ = self._registry.manifest(str(descriptor.digest))
+        self.keep(data)
+        return Manifest.parse(load(data, "artifact manifest"))
+
+    def read(self, descriptor: Descriptor, what: str) -> bytes:
+        """A document by its digest. Raises RemoteError, ArchiveError."""
+        data = self._kept.get(descriptor.digest)
+        if data is None:
+            if descriptor.size > MAX_MANIFEST:
+                raise ArchiveError(f"{what} has {descriptor.size} bytes", slug="archive-limit")
+            answer = self._registry.session.request(
+                "GET", self._registry.blob_address(descriptor.digest),
+                scopes=self._registry.pull_scope,
+            )  # fmt: skip
+            data = answer.body
+            if Digest.of(data) != descriptor.digest:
+                raise RemoteError(
+                    f"{self._registry.name} sent other bytes than {what}", slug="remote-digest"
+                )
+            self.keep(data)
+        if len(data) != descriptor.size:
+            raise ArchiveError(f"{what} has another size than its descriptor says")
+        return data
+
+
+def _artifacts(
+    registry: Registry, subject: Digest, claims: str | None, documents: _Documents
+) -> list[Descriptor]:
+    """One artifact of each type; strangers' are left alone.
+
+    Anybody who may push can add a recording: only one that holds the claims which the
+    image's own label names is taken.
+    """
+    found: dict[str, Descriptor] = {}
+    for listed in registry.referrers(subject)[:_MOST_ARTIFACTS]:
+        if listed.media_type != MANIFEST or not (listed.artifact_type or "").startswith(_TYPES):
+            continue
+        manifest = documents.manifest(listed)
+        kind = manifest.artifact_type or ""
+        if manifest.subject is None or manifest.subject.digest != subject:
+            continue
+        blob = next((each for each in manifest.layers if each.media_type == CLAIMS), None)
+        if kind == RECORDING and (blob is None or str(blob.digest) != claims):
+            continue
+        # Without annotations, as the archive's index names it.
+        found[kind] = Descriptor(
+            media_type=MANIFEST, digest=listed.digest, size=listed.size, artifact_type=kind
+        )
+    if RECORDING not in found:
+        return []
+    return [found[kind] for kind in sorted(found, key=_place)]
+
+
+def _place(kind: str) -> tuple[int, str]:
+    """The order in which snapshot writes them."""
+    order = ("recording", "lock", "toc")
+    short = kind.removeprefix("application/vnd.repro.").partition(".")[0]
+    return (order.index(short) if short in order else len(order), kind)
+
+
+class _Target:
+    """The archive to be written: new, or an old one with one version more."""
+
+    def __init__(self, output: Path, version: VersionInfo) -> None:
+        self._output = output
+        self._version = version
+        self._old: Archive | None = None
+
+    def __enter__(self) -> _Target:
+        if not self._output.parent.is_dir():
+            raise UsageError(f"there is no folder {printable(str(self._output.parent))}")
+        if self._output.exists():
+            self._old = Archive.open(self._output)
+            known = {each.tag: each for each in self._old.versions}
+            if self._version.tag in known:
+                self.close()
+                self._refuse(known[self._version.tag])
+        return self
+
+    def _refuse(self, known: VersionInfo) -> None:
+        same = known.config_digest == self._version.config_digest
+        raise UsageError(
+            f"{printable(self._output.name)} has a version {self._version.tag} already"
+            + (", the same one" if same else ", another one"),
+            hint="write it elsewhere with -o FILE" if not same else None,
+        )
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._old is not None:
+            self._old.close()
+
+    @property
+    def sources(self) -> list[BlobSource]:
+        return [self._old] if self._old is not None else []
+
+    def write(self, blobs: BlobSource, observer: Observer) -> None:
+        """Write beside the place, read it back strictly, then give it its name."""
+        kept = [each.as_version() for each in self._old.versions] if self._old else []
+        claims = _claims(self._version, blobs)
+        with tempfile.TemporaryDirectory(prefix=".repro-pull-", dir=self._output.parent) as name:
+            beside = Path(name) / self._output.name
+            write_archive(
+                beside,
+                name=claims.name,
+                versions=[*kept, self._version.as_version()],
+                blobs=blobs,
+                readme=readme_text(claims.name, self._version.config_digest, claims),
+                clamp=CLAMP,
+                observer=observer,
+            )
+            with Archive.open(beside) as archive:
+                again = archive.version(self._version.tag)
+                if again.manifest_digest != self._version.manifest_digest:
+                    raise ArchiveError("the image was not written as this repro writes it")
+                archive.recording(again)
+                archive.verify(observer)
+            os.replace(beside, self._output)
+
+
+def _claims(version: VersionInfo, blobs: BlobSource) -> Claims:
+    artifact = version.artifact(RECORDING)
+    descriptor = artifact.blob(CLAIMS) if artifact is not None else None
+    if descriptor is None:
+        raise ArchiveError("the recording holds no claims")
+    with Blobs(others=[blobs]).open_blob(descriptor) as stream:
+        return Claims.parse(load(stream.read(), "claims"))
+
+
+def _missing(version: VersionInfo, sources: Sequence[BlobSource]) -> list[Descriptor]:
+    found = {
+        each.digest: each
+        for _, each in references(version)
+        if each.media_type != MANIFEST
+        and all(source.locate(each.digest) is None for source in sources)
+    }
+    return sorted(found.values(), key=lambda each: (-each.size, each.digest))
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    folder = cache_root(environ) / "pulls"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be made: {error.strerror}", hint="set REPRO_CACHE"
+        ) from None
+    return folder
+
+
+def _check_space(folder: Path, missing: Sequence[Descriptor]) -> None:
+    wanted = sum(each.size for each in missing)
+    free = shutil.disk_usage(folder).free
+    if wanted + _MARGIN > free:
+        raise StorageError(
+            f"{human_size(wanted)} are to be fetched, {folder} has {human_size(free)} free",
+            hint="free some space, or set REPRO_CACHE to another disk",
+        )
+
+
+def local_copy(
+    reference: Reference,
+    environ: Mapping[str, str],
+    *,
+    insecure: bool = False,
+    observer: Observer = silent,
+) -> tuple[Path, str]:
+    """The archive of a version in this user's cache, fetched when it is not there; its tag.
+
+    The registry is asked each time what the tag means now. Layers that earlier pulls
+    brought are not fetched again.
+    """
+    folder = cache_root(environ) / "pulled"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
+    _, found = open_registry(reference, environ, insecure).manifest(reference.wanted)
+    place = folder / f"{found.digest.hex}.repro"
+    tag = reference.tag or "latest"
+    if place.is_file():
+        with Archive.open(place) as archive:
+            return place, archive.versions[-1].tag
+    with _Earlier(folder) as earlier:
+        pull(
+            replace(reference, digest=found.digest, tag=tag), place, environ, insecure=insecure,
+            others=earlier.archives, observer=observer,
+        )  # fmt: skip
+    return place, tag
+
+
+class _Earlier:
+    """Archives of earlier pulls, the newest first, as places where layers may lie."""
+
+    def __init__(self, folder: Path, most: int = 20) -> None:
+        self.archives: list[Archive] = []
+        self._paths = sorted(
+            folder.glob("*.repro"), key=lambda path: path.stat().st_mtime, reverse=True
+        )[:most]
+
+    def __enter__(self) -> _Earlier:
+        for path in self._paths:
+            try:
+                self.archives.append(Archive.open(path))
+            except ReproError:
+                continue  # damaged: not a source
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for archive in self.archives:
+            archive.close()
