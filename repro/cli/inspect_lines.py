@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from repro.model.scope import Scope
 from repro.primitives.texts import human_size, human_time, printable
 
 _OF_PACKAGE = re.compile(r"[a-z]+:|python ")
@@ -159,6 +160,11 @@ def _weights(contents: Sequence[Mapping[str, Any]], indent: str) -> Iterator[str
         yield f"{blank}{size:>8}  {len(rest)} more"
 
 
+def _packed(scope: str) -> str:
+    """What a scope means, in words; a newer repro's is shown as it is."""
+    return Scope(scope).sentence if scope in {s.value for s in Scope} else printable(scope, 40)
+
+
 def _run_lines(document: Mapping[str, Any]) -> Iterator[str]:
     run = document["run"]
     if run["seconds"] is not None:
@@ -167,6 +173,7 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"  run       {human_time(run['seconds'])}{peak}, {run['processes']} programs, "
             f"{run['files']} files seen by {printable(str(run['tracer']), 20)}"
         )
+    yield f"  packed    {_packed(str(run['scope']))}"
     host = document["host"]
     if isinstance(host, dict):
         facts = [host.get("distribution"), host.get("kernel"), host.get("cpu")]

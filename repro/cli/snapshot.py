@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from repro.cli import context
 from repro.cli.render import observer_for
+
+if TYPE_CHECKING:
+    from repro.model.scope import Scope
+    from repro.workflows.snapshot import Snapshot
 
 HELP = """Record a run of this project and pack it into one archive.
 
@@ -45,15 +50,15 @@ def snapshot(
     self_test: bool = typer.Option(
         True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
     ),
-    strict: bool = typer.Option(
-        False, "--strict", help="Fail (exit 1) when the self-test's results differ."
-    ),
+    strict: bool = typer.Option(False, "--strict", help="Exit 1 when the self-test differs."),
     write_back: bool = typer.Option(
         False, "--write-back", help="Put the run's results into the project folder as well."
     ),
     keep: bool = typer.Option(
         False, "--keep", help="Keep an archive whose self-test failed as NAME.repro.failed."
     ),
+    minimal: bool = typer.Option(False, "--minimal", help="Pack only files that the run read."),
+    full: bool = typer.Option(False, "--full", help="Pack the environments in use whole."),
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
@@ -91,18 +96,33 @@ def snapshot(
             level=10 if small else 3,
             tracer=tracer,
             capture=capture,
+            scope=_scope(minimal, full),
             timeout=timeout,
             stdin=handle.fileno() if handle is not None else None,
             on_output=_show if verbose else None,
         ),
         observer_for(quiet=quiet, verbose=verbose),
     )
+    _print(result, json_, quiet)
+
+
+def _print(result: Snapshot, json_: bool, quiet: bool) -> None:
     if json_:
         context.print_json(result.to_json())
-    else:
-        print(f"{result.path}  {result.digest}")
-        if not quiet:
-            print(f"next: repro verify {result.path}", file=sys.stderr)
+        return
+    print(f"{result.path}  {result.digest}")
+    if not quiet:
+        print(f"next: repro verify {result.path}", file=sys.stderr)
+
+
+def _scope(minimal: bool, full: bool) -> Scope:
+    """What ``--minimal`` and ``--full`` mean. Raises UsageError when both are given."""
+    from repro.errors import UsageError
+    from repro.model.scope import Scope
+
+    if minimal and full:
+        raise UsageError("--minimal and --full exclude each other")
+    return Scope.MINIMAL if minimal else Scope.FULL if full else Scope.PACKAGES
 
 
 def _relative(project: Path, word: str) -> str:

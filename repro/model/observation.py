@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from repro.model.entry import FileEntry
+from repro.model.scope import Scope
 from repro.model.step import StepSeen
 from repro.primitives.frozen import frozen
 
@@ -124,3 +125,4 @@ class Closure:
     packages: tuple[PackageRef, ...]
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...] = ()
+    scope: Scope = Scope.PACKAGES

@@ -17,9 +17,10 @@ from repro.model.ports import PackageIndex
 from repro.model.secret_names import looks_secret
 from repro.observe.closure_editable import Editables
 from repro.observe.closure_environment import Environments, environment_folders, files_below
+from repro.observe.closure_full import environments_in_use
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_order import ordered
-from repro.observe.closure_outside import TEMPORARY, outside_warnings
+from repro.observe.closure_outside import TEMPORARY, outside_warnings, plain_files
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
 from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles
@@ -45,14 +46,15 @@ def close(
     include: Sequence[str] = (),
     folders: Sequence[str] = (),
     allowed: Sequence[str] = (),
+    full: bool = False,
     matches: Callable[[str, Sequence[str]], bool] = lambda path, patterns: False,
 ) -> Closure:
     """The closure of an observed run.
 
     ``root`` is the project (in its state before the run), ``outputs`` its recorded results
     (relative). ``folders`` (absolute) are made, empty. ``allowed`` are patterns of files that
-    come along though their names look secret. ``matches`` says whether a relative path
-    matches any of some patterns.
+    come along though their names look secret; ``full`` takes environments in use whole.
+    ``matches`` says whether a relative path matches any of some patterns.
     """
 
     def secret(path: str) -> bool:
@@ -65,8 +67,10 @@ def close(
     if observation.tracer == "none":
         builder.without_observation()
     builder.elsewhere()
+    if full:
+        builder.environments()
     builder.packages()
-    if observation.tracer == "none":
+    if full or observation.tracer == "none":
         builder.libraries()
     files = ProjectFiles(
         root=root, outputs=frozenset(outputs), exclude=exclude, include=include,
@@ -160,8 +164,13 @@ class _Builder:
             "files outside packages and what those commands start may be missing"
         ] = None
 
+    def environments(self) -> None:
+        """Every package beside one that the run read from."""
+        for folder in environments_in_use(list(self._needed), list(self._packages)):
+            self._take_environment(folder)
+
     def libraries(self) -> None:
-        """No tracer: the libraries that the packed programs name, until there are no more."""
+        """Code that did not run: the libraries that the packed programs name, until there are no more."""
         finder = Libraries(sorted(configured_folders()))
         seen: set[str] = set()
         while pending := [path for path in self._binaries() if path not in seen]:
@@ -169,7 +178,7 @@ class _Builder:
                 seen.add(path)
                 for library in finder.needed(path):
                     real = self._resolver.real(library)
-                    if real is not None:
+                    if real is not None and real not in self._entries:
                         self._take_path(real)
             self.packages()
 
@@ -304,7 +313,7 @@ class _Builder:
                 continue
             if folder + "/" in TEMPORARY:
                 continue
-            found = [path for path in _plain_files(folder) if not self._looks_secret(path)]
+            found = [path for path in plain_files(folder) if not self._looks_secret(path)]
             found = [path for path in found if path not in self._entries]
             size = sum(_size(path) for path in found)
             if size > UNREAD_LIMIT:
@@ -466,12 +475,6 @@ class _Builder:
             if entry.source is not None
             and (entry.mode == 0o755 or ".so" in entry.path.rpartition("/")[2])
         ]
-
-
-def _plain_files(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
-    return sorted(found, key=os.fsencode)
 
 
 def _origin(package: PackageRef) -> str:

@@ -22,3 +22,10 @@ def outside_warnings(paths: Collection[str], home: str) -> Iterator[str]:
         verb = "was" if len(found) == 1 else "were"
         where = "a temporary folder" if found[0].startswith(TEMPORARY) else "outside the project"
         yield f"{what} {verb} read from {where}; packed as data"
+
+
+def plain_files(folder: str) -> list[str]:
+    """What lies in a folder and is no folder itself, in a fixed order."""
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    return sorted(found, key=os.fsencode)

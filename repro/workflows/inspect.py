@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.model.recording import Recording
+from repro.model.scope import Scope
 from repro.store.archive import Archive, VersionInfo
 from repro.store.contents import Contents
 from repro.workflows.origins import summary
@@ -76,6 +77,7 @@ def run_facts(recording: Recording) -> dict[str, Any]:
         "peak_memory": max(peaks, default=None),
         "tracer": recording.circumstances.get("tracer"),
         "capture": recording.circumstances.get("capture"),
+        "scope": recording.circumstances.get("scope", Scope.PACKAGES.value),
         "processes": recording.circumstances.get("processes_count"),
         "files": recording.circumstances.get("files_count"),
     }

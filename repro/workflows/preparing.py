@@ -6,6 +6,7 @@ from pathlib import Path
 
 from repro.errors import ProjectError
 from repro.model.project import Project
+from repro.model.scope import Scope
 from repro.model.step import Step
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
@@ -44,6 +45,7 @@ class SnapshotRequest:
     level: int = 3
     tracer: str = "auto"
     capture: str = "auto"
+    scope: Scope = Scope.PACKAGES
     engine: str | None = None
     timeout: float | None = None
     stdin: int | None = None

@@ -70,6 +70,7 @@ def circumstances(
         "host": dict(host),
         "tracer": observation.tracer,
         "capture": observation.capture,
+        "scope": closure.scope.value,
         "not_observed": list(observation.limits),
         "steps": [_step_cost(step) for step in observation.steps],
         "processes": [_process(process) for process in observation.processes[:_MAX_LISTED]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from repro.image.plan import plan_layers
 from repro.model.observation import Closure, Observation
 from repro.model.project import Project
 from repro.model.recording import Claims, Output
+from repro.model.scope import Scope
 from repro.observe.capture import discard, write_back
 from repro.observe.closure import close
 from repro.pin.locker import make_lock, sources
@@ -41,6 +43,8 @@ from repro.workflows.preparing import (
     project_root,
     target,
 )
+from repro.workflows.scoping import offered
+from repro.workflows.weights import name_weights
 
 DEFAULT_TAG = "latest"
 """The tag of a version when none was named."""
@@ -151,14 +155,16 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         observation,
         root=project.root,
         home=prepared.environment.values["HOME"],
-        indexes=indexes,
+        indexes=offered(request.scope, observation, indexes),
+        full=request.scope is Scope.FULL,
         outputs=rules,
         exclude=(*project.exclude, *_archives(project.root, prepared.output)),
         include=prepared.config.include,
         folders=(prepared.environment.cache,),
         matches=matches_any,
     )
-    lock = make_lock(closure.packages, indexes)
+    closure = replace(closure, scope=request.scope)
+    lock = make_lock(closure.packages, indexes, project.root)
     lock = name_editables(lock, closure.packages, indexes, request.environ)
     observer(done("pin", _pin_text(closure), time.monotonic() - started))
     for warning in closure.warnings:
@@ -169,6 +175,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     for warning in lost:
         observer(Event(kind=EventKind.WARNING, phase="run", text=warning))
     warnings = (*prepared.notes, *closure.warnings, *lost)
+    plan = plan_layers(closure.files)
     packed = pack(
         PackRequest(
             environ=request.environ,
@@ -187,7 +194,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             files=files,
             observation=observation,
             closure=closure,
-            plan=plan_layers(closure.files),
+            plan=plan,
             lock=lock,
             warnings=warnings,
             altered=prepared.environment.altered,
@@ -195,6 +202,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         ),
         observer,
     )
+    name_weights(plan, packed.layers, request.scope, observer)
     return Snapshot(
         path=prepared.output,
         digest=str(packed.digest),
