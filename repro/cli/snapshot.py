@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,13 @@ def register(app: typer.Typer) -> None:
     app.command("snapshot", help=HELP)(snapshot)
 
 
+def _variables(words: list[str]) -> list[str]:
+    for word in words:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word.partition("=")[0]):
+            raise typer.BadParameter(f"{word.partition('=')[0]!r} is not a variable's name")
+    return words
+
+
 def snapshot(
     command: list[str] = typer.Argument(None, help="Notebooks, or the command after `--`."),
     output: Path | None = typer.Option(
@@ -47,6 +55,13 @@ def snapshot(
         [], "--fresh", metavar="GLOB", help="Hide these old results before the run."
     ),
     exclude: list[str] = typer.Option([], metavar="GLOB", help="Leave these files out."),
+    env: list[str] = typer.Option(
+        [],
+        "--env",
+        metavar="NAME[=VALUE]",
+        callback=_variables,
+        help="Give the run this variable of your shell; its value is written into the archive.",
+    ),  # fmt: skip
     self_test: bool = typer.Option(
         True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
     ),
@@ -63,7 +78,9 @@ def snapshot(
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
     capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),
-    stdin: Path | None = typer.Option(None, "--stdin", help="A file for the command's stdin."),
+    stdin: Path | None = typer.Option(
+        None, "--stdin", help="A file that each step reads as its stdin; packed for the reruns."
+    ),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more; show the run's output."),
@@ -74,7 +91,6 @@ def snapshot(
 
     words = tuple(command or ())
     notebooks = words if words and all(word.endswith(".ipynb") for word in words) else ()
-    handle = stdin.open("rb") if stdin is not None else None
     result = take(
         SnapshotRequest(
             root=project,
@@ -89,6 +105,7 @@ def snapshot(
             tag=tag,
             fresh=tuple(fresh),
             exclude=tuple(exclude),
+            env=tuple(env),
             self_test=self_test,
             strict=strict,
             write_back=write_back,
@@ -98,7 +115,7 @@ def snapshot(
             capture=capture,
             scope=_scope(minimal, full),
             timeout=timeout,
-            stdin=handle.fileno() if handle is not None else None,
+            stdin=stdin,
             on_output=_show if verbose else None,
         ),
         observer_for(quiet=quiet, verbose=verbose),

@@ -144,6 +144,8 @@ def _step_json(step: Step) -> dict[str, Any]:
         found["needs"] = list(step.needs)
     if step.timeout is not None:
         found["timeout"] = format(step.timeout, "g")
+    if step.stdin is not None:
+        found["stdin"] = step.stdin
     return found
 
 
@@ -168,4 +170,12 @@ def _step(value: object) -> Step:
             for item in sequence(fields.get("needs", []), "claims step needs")
         ),
         timeout=seconds,
+        stdin=None if fields.get("stdin") is None else _stdin(fields["stdin"]),
     )
+
+
+def _stdin(value: object) -> str:
+    path = text(value, "claims step stdin")
+    if not path.startswith("/") or any(part in ("", ".", "..") for part in path[1:].split("/")):
+        raise ArchiveError("claims: a step's stdin is no absolute path", slug="archive-json")
+    return path

@@ -32,7 +32,8 @@ class Step:
 
     ``argv`` is executed as it is (no shell); ``cwd`` is relative to the project root.
     ``notebook`` names the notebook a step executes, relative to the project root.
-    ``timeout`` is in seconds.
+    ``timeout`` is in seconds. ``stdin`` is the absolute path, free of links, of the file
+    that it reads as its standard input, from the start, as it was before the run.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Step:
     notebook: str | None = None
     needs: tuple[str, ...] = ()
     timeout: float | None = None
+    stdin: str | None = None

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class RecordRequest:
     ``root`` is the project's real absolute path; ``environment`` is exactly what the
     programs get; ``scratch`` an empty folder. ``hide`` are paths (relative to the root) of
     old results that the run must not see; ``seed`` files that it shall see. ``on_output``
-    gets stdout and stderr as they come; ``stdin`` is a descriptor, else nothing is read.
+    gets stdout and stderr as they come.
     """
 
     root: str
@@ -47,7 +47,6 @@ class RecordRequest:
     tracer: str = "auto"
     capture: str = "auto"
     on_output: Callable[[bytes], None] | None = None
-    stdin: int | None = None
 
 
 def record(request: RecordRequest, observer: Observer = silent) -> Observation:
@@ -138,11 +137,6 @@ class _Session:
             self._copied = overlay.prepare(request.root, self._upper, request.hide, request.seed)
         else:
             self._in_place.begin(copy_all=self._tracer != "notify")
-        if request.stdin is not None:
-            with contextlib.suppress(OSError):
-                name = os.readlink(f"/proc/self/fd/{request.stdin}")
-                if name.startswith("/"):
-                    self._ledger.opened(name, os.O_RDONLY, None, lambda: True)
 
     def _steps(self) -> list[StepSeen]:
         seen: list[StepSeen] = []
@@ -168,7 +162,33 @@ class _Session:
             tool = strace.find_strace(path) or strace.find_strace("/usr/bin:/bin")
             assert tool is not None
             argv = tuple(strace.command(tool, log, program, step.argv))
-        result = launch(
+        with self._stdin(step) as stdin:
+            result = self._launch(step, program, argv, cwd, stdin)
+        if self._tracer == "strace":
+            self._read_strace(Path(log), cwd)
+        return result
+
+    @contextlib.contextmanager
+    def _stdin(self, step: Step) -> Iterator[int | None]:
+        """The step's standard input: the author's file, not what an earlier step made of it."""
+        if step.stdin is None:
+            yield None
+            return
+        try:
+            stream = open(step.stdin, "rb")
+        except OSError as error:
+            raise ProjectError(
+                f"{printable(step.stdin)} cannot be read as stdin: {error.strerror}", slug="stdin"
+            ) from None
+        with stream:
+            self._ledger.opened(step.stdin, os.O_RDONLY, None, lambda: True)
+            yield stream.fileno()
+
+    def _launch(
+        self, step: Step, program: str, argv: tuple[str, ...], cwd: str, stdin: int | None
+    ) -> StepSeen:
+        request = self._request
+        return launch(
             Launch(
                 name=step.name,
                 program=argv[0] if self._tracer == "strace" else program,
@@ -176,17 +196,16 @@ class _Session:
                 cwd=cwd,
                 environment=request.environment,
                 notify=self._tracer == "notify",
-                overlay=(request.root, self._upper, self._work) if inside else None,
-                stdin=request.stdin,
+                overlay=(
+                    (request.root, self._upper, self._work) if self._in_place is None else None
+                ),
+                stdin=stdin,
                 timeout=step.timeout,
                 on_output=request.on_output,
                 before_write=self._in_place.keep if self._in_place is not None else None,
             ),
             self._ledger,
         )
-        if self._tracer == "strace":
-            self._read_strace(Path(log), cwd)
-        return result
 
     def _read_strace(self, log: Path, cwd: str) -> None:
         reader = strace.StraceReader(self._ledger, cwd, self._made_or_there)

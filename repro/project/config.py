@@ -25,12 +25,13 @@ CONFIG_NAMES = ("repro.yml", "repro.yaml")
 _MAX_CONFIG = 1 << 20
 _TOP = (
     "version", "name", "run", "steps", "notebooks", "inputs", "outputs", "environment",
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
     "seed", "resources", "secrets", "paper",
 )  # fmt: skip
 _STEP = ("name", "run", "needs", "cwd", "timeout")
 _INPUTS = ("include", "exclude", "remote")
 _OUTPUT = ("path", "compare", "required")
-_ENVIRONMENT = ("python", "conda", "apt", "r", "variables", "base")
+_ENVIRONMENT = ("python", "conda", "apt", "r", "variables", "pass", "base")
 _RESOURCES = ("cpus", "memory", "time", "gpu")
 _COMPARE = (
     "rtol", "atol", "as", "ignore", "max_pixels", "min_ssim", "sort", "key",
@@ -57,6 +58,7 @@ class Config:
 def find_config(root: Path) -> Path | None:
     """The project's repro.yml, when there is one."""
     for name in CONFIG_NAMES:
+    passed: tuple[str, ...] = ()
         if (root / name).is_file():
             return root / name
     return None
@@ -90,6 +92,7 @@ def read_config(path: Path) -> Config:
 def command_step(argv: Iterable[str]) -> Step:
     """A step from a command line as typed after ``--``."""
     words = tuple(argv)
+        passed=tuple(_passed(environment.get("pass"))),
     return Step(name=Path(words[0]).name, argv=words)
 
 
@@ -284,7 +287,7 @@ def _variables(value: object, seed: object) -> dict[str, str]:
         if not isinstance(table, dict):
             raise _wrong(field, "must hold NAME: value")
         for key, item in table.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
+            if not re.fullmatch(VARIABLE, str(key)):
                 raise _wrong(f"{field}.{printable(str(key), 60)}", "not a variable's name")
             if not isinstance(item, (str, int, float)) or isinstance(item, bool):
                 raise _wrong(f"{field}.{key}", "must be text or a number")
@@ -322,3 +325,14 @@ def _notes(
             "downloads are not done by this version",
             "download the file into the project before the snapshot",
         )
+def _passed(value: object) -> Iterable[str]:
+    """Names of variables whose values come from the author's shell."""
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _wrong("environment.pass", "must be a list of names")
+    for name in names:
+        if not re.fullmatch(VARIABLE, name):
+            raise _wrong("environment.pass", f"{printable(name, 60)!r} is not a variable's name")
+        yield name
+
+

@@ -6,8 +6,10 @@ A variable that is not named here never enters an archive (safety.md, P32).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
+from repro.errors import ProjectError
 from repro.primitives.frozen import frozen
 
 FIXED: Mapping[str, str] = {
@@ -29,6 +31,11 @@ TAKEN = (
 """Taken from the author's shell when set there: where things are found, and how many threads."""
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(?:API|ACCESS|PRIVATE|AUTH)_?KEY|_PAT$", re.I
+)
 
 
 @frozen
@@ -62,3 +69,30 @@ def build(
         sorted(n for n, value in values.items() if n in environ and environ[n] != value)
     )
     return RunEnvironment(values=dict(sorted(values.items())), altered=altered, cache=cache)
+
+
+def passed(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that ``NAME`` (as in the author's shell) and ``NAME=VALUE`` ask for.
+
+    Their values are written into the archive. Raises ProjectError when a name is not set in
+    the shell, or says that its value is a secret.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            if _SECRET.search(name):
+                raise ProjectError(
+                    f"the variable {name} looks like a secret: its value would be in the archive",
+                    hint=f"if it is none, say its value: --env {name}=VALUE",
+                    slug="secret-variable",
+                )
+            if name not in environ:
+                raise ProjectError(
+                    f"the variable {name} is not set in your shell",
+                    hint=f"export it, or say its value: --env {name}=VALUE",
+                    slug="variable",
+                )
+            value = environ[name]
+        found[name] = value
+    return found

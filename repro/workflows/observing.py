@@ -50,7 +50,6 @@ def observe(
                 tracer=request.tracer,
                 capture=request.capture,
                 on_output=request.on_output,
-                stdin=request.stdin,
             ),
             observer,
         )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ProjectError
@@ -12,7 +13,7 @@ from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings
-from repro.project.environment import RunEnvironment, build
+from repro.project.environment import RunEnvironment, build, passed
 from repro.workflows.notebooks import notebook_step
 
 
@@ -21,7 +22,9 @@ class SnapshotRequest:
     """What to snapshot and how.
 
     ``root`` is the project folder. ``command`` is a command line, or empty: then
-    ``notebooks`` (relative to the project) or repro.yml say what to run. ``output`` is
+    ``notebooks`` (relative to the project) or repro.yml say what to run; ``stdin`` is a file
+    that every step reads as its standard input, from the start; ``env`` are variables as
+    ``NAME`` (from the shell) or ``NAME=VALUE``. ``output`` is
     the archive to write (default ``NAME.repro`` in the project). ``created`` is the
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
     """
@@ -38,6 +41,7 @@ class SnapshotRequest:
     tag: str | None = None
     fresh: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
     self_test: bool = True
     strict: bool = False
     write_back: bool = False
@@ -48,7 +52,7 @@ class SnapshotRequest:
     scope: Scope = Scope.PACKAGES
     engine: str | None = None
     timeout: float | None = None
-    stdin: int | None = None
+    stdin: Path | None = None
     on_output: Callable[[bytes], None] | None = None
 
 
@@ -72,19 +76,22 @@ def make_project(
     request: SnapshotRequest, root: str, config: Config, findings: Findings
 ) -> tuple[Project, RunEnvironment]:
     """The project and the environment of its run. Raises ProjectError when nothing says what to run."""
-    environment = build(
-        request.environ, root=root, clamp=request.clamp, variables=config.variables or {}
-    )
+    asked = passed((*config.passed, *request.env), request.environ)
+    variables = {**(config.variables or {}), **asked}
+    environment = build(request.environ, root=root, clamp=request.clamp, variables=variables)
     steps = _steps(request, root, config, findings, environment)
     if config.time_limit is not None or request.timeout is not None:
         limit = request.timeout if request.timeout is not None else config.time_limit
         steps = tuple(_limited(step, limit) for step in steps)
+    if request.stdin is not None:
+        stdin = _stdin(request.stdin)
+        steps = tuple(replace(step, stdin=stdin) for step in steps)
     project = Project(
         name=request.name or config.name or _safe_name(Path(root).name),
         root=root,
         steps=steps,
         outputs=config.outputs,
-        variables=config.variables or {},
+        variables=variables,
         exclude=(*config.exclude, *request.exclude),
         title=config.title,
         config=config.path or None,
@@ -118,14 +125,19 @@ def _steps(
 def _limited(step: Step, limit: float | None) -> Step:
     if step.timeout is not None:
         return step
-    return Step(
-        name=step.name,
-        argv=step.argv,
-        cwd=step.cwd,
-        notebook=step.notebook,
-        needs=step.needs,
-        timeout=limit,
-    )
+    return replace(step, timeout=limit)
+
+
+def _stdin(path: Path) -> str:
+    """The file without links. Raises ProjectError when it is no plain file: it is packed."""
+    if not path.is_file():
+        what = "is not a plain file" if path.exists() else "does not exist"
+        raise ProjectError(
+            f"--stdin {printable(str(path))} {what}",
+            hint="save the input to a file: it travels in the archive, for every rerun",
+            slug="stdin",
+        )
+    return os.path.realpath(path)
 
 
 def _safe_name(name: str) -> str:

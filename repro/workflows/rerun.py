@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import posixpath
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from repro.compare.sides import outputs_in
@@ -118,6 +119,39 @@ def step_request(
     )
 
 
+@contextlib.contextmanager
+def recorded_stdin(layers: Sequence[str], step: Step) -> Iterator[int | None]:
+    """The file that a step read as its standard input, out of the topmost layer that has it.
+
+    No link is followed. Raises RerunFailed when no layer holds it.
+    """
+    if step.stdin is None:
+        yield None
+        return
+    fd = None
+    for layer in reversed(layers):
+        folder = os.open(layer, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fd = open_inside(folder, step.stdin.lstrip("/"), os.O_RDONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            continue
+        finally:
+            os.close(folder)
+    try:
+        if fd is None or not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise RerunFailed(
+                f"step {printable(step.name, 60)!r} reads {printable(step.stdin)} as its stdin, "
+                "and the archive does not hold it",
+                hint="secrets and results do not travel: `repro inspect --left-out` says why",
+                slug="stdin",
+            )
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
 def run_step(
     sandbox: Sandbox,
     layers: Sequence[str],
@@ -130,7 +164,7 @@ def run_step(
 ) -> StepSeen:
     """Run one step; its output goes to ``folder/log``, its last lines into the result."""
     log = folder / "log"
-    with log.open("ab") as stream:
+    with log.open("ab") as stream, recorded_stdin(layers, step) as stdin:
         start = stream.tell()
         result = sandbox.run(
             step_request(
@@ -142,6 +176,7 @@ def run_step(
                 stderr=stream.fileno(),
                 timeout=timeout if timeout is not None else step.timeout,
                 network=network,
+                stdin=stdin,
             )
         )
     return StepSeen(

@@ -17,7 +17,7 @@ from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.extract import write_outputs
 from repro.workflows.places import cache_root, proofs, scratch
-from repro.workflows.rerun import collect, make_layer, step_request, step_text
+from repro.workflows.rerun import collect, make_layer, recorded_stdin, step_request, step_text
 from repro.workflows.verify import check_architecture, seal_text
 
 
@@ -25,7 +25,8 @@ from repro.workflows.verify import check_architecture, seal_text
 class RunRequest:
     """What to run: ``command`` empty means the recorded steps; ``shell`` an interactive sh.
 
-    ``out`` is a folder for what the run wrote in the project; ``stdin`` is a descriptor.
+    ``out`` is a folder for what the run wrote in the project; ``stdin`` is a descriptor for
+    steps that have no recorded one.
     """
 
     archive: Path
@@ -73,19 +74,21 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         exit_status = 0
         for step in _steps(request, claims.steps):
             observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
-            result = sandbox.run(
-                step_request(
-                    [str(layer) for layer in layers],
-                    claims,
-                    step,
-                    folder,
-                    stdin=request.stdin,
-                    stdout=request.stdout,
-                    stderr=request.stderr,
-                    timeout=request.timeout,
-                    network=request.network,
+            places = [str(layer) for layer in layers]
+            with recorded_stdin(places, step) as stdin:
+                result = sandbox.run(
+                    step_request(
+                        places,
+                        claims,
+                        step,
+                        folder,
+                        stdin=request.stdin if stdin is None else stdin,
+                        stdout=request.stdout,
+                        stderr=request.stderr,
+                        timeout=request.timeout,
+                        network=request.network,
+                    )
                 )
-            )
             exit_status = result.exit
             if exit_status != 0:
                 break

@@ -40,12 +40,13 @@ def image_config(
 
 def command_of(steps: Sequence[Step], root: str) -> tuple[str, ...]:
     """One command for engines other than ours: the step itself, or a script of all steps."""
-    if len(steps) == 1 and steps[0].cwd == ".":
+    if len(steps) == 1 and steps[0].cwd == "." and steps[0].stdin is None:
         return steps[0].argv
     lines = []
     for step in steps:
         folder = posixpath.normpath(posixpath.join(root, step.cwd))
-        lines.append(f"cd {shlex.quote(folder)} && {shlex.join(step.argv)}")
+        stdin = f" < {shlex.quote(step.stdin)}" if step.stdin is not None else ""
+        lines.append(f"cd {shlex.quote(folder)} && {shlex.join(step.argv)}{stdin}")
     return ("/bin/sh", "-e", "-c", "\n".join(lines))
 
 

@@ -37,7 +37,7 @@ class Lab:
 
     def write(self, path: str, text: str, mode: int = 0o644) -> Path:
         """A file of the project (or beside it: ``../name``)."""
-        place = self.project / path
+        place = Path(os.path.normpath(self.project / path))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         place.chmod(mode)

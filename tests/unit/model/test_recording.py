@@ -14,7 +14,9 @@ from repro.primitives.digest import Digest
 def claims() -> Claims:
     return Claims(
         name="n", root="/p", environment={"A": "1"}, declared=True,
-        steps=(Step(name="s", argv=("sh", "\udcff"), timeout=1.5, needs=("t",)),),
+        steps=(
+            Step(name="s", argv=("sh", "\udcff"), timeout=1.5, needs=("t",), stdin="/in \udcff"),
+        ),
         outputs=(Output(path="a\n", size=3, digest=Digest.of(b"abc"), compare={"rtol": "1e-6"}),),
     )  # fmt: skip
 
@@ -29,6 +31,14 @@ def test_newer_schema_says_so() -> None:
         Claims.parse(document)
     assert caught.value.slug == "archive-schema"
     assert caught.value.hint == "install a newer repro"
+
+
+@pytest.mark.parametrize("path", ["in.txt", "../x", "/a/../b", "", "/", "/a//b", 7])
+def test_a_stdin_is_an_absolute_path(path: object) -> None:
+    document: dict[str, Any] = claims().to_json()
+    document["steps"][0]["stdin"] = path
+    with pytest.raises(ArchiveError):
+        Claims.parse(document)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../b", "", "a//b", "./a", "a/"])

@@ -263,10 +263,20 @@ def test_a_taker_of_output_that_fails_does_not_stop_the_run(lab: Lab) -> None:
 
 
 def test_redirected_stdin_is_an_input(lab: Lab) -> None:
-    with (lab.root / "in.csv").open("rb") as stream:
-        seen = lab.run("/bin/cat", stdin=stream.fileno())
-    assert seen.steps[0].tail == ("1",)
+    """Every step reads the file from its start, as it was before the run."""
+    stdin = str(lab.root / "in.csv")
+    script = "cat; echo more >> in.csv"
+    steps = [Step(name=f"s{n}", argv=("/bin/sh", "-c", script), stdin=stdin) for n in range(2)]
+    seen = lab.record(*steps, capture="overlay")
+    assert [step.tail for step in seen.steps] == [("1",), ("1",)]
     assert got(seen, lab.root / "in.csv").read_first
+
+
+def test_a_stdin_that_cannot_be_read_is_named(lab: Lab) -> None:
+    with pytest.raises(ProjectError) as caught:
+        lab.record(Step(name="s", argv=("/bin/cat",), stdin=str(lab.root / "no.csv")))
+    assert caught.value.slug == "stdin"
+    assert list(lab.scratch.iterdir()) == []
 
 
 def test_without_stdin_nothing_is_read(lab: Lab) -> None:
