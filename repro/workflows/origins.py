@@ -19,7 +19,7 @@ from repro.store.contents import Contents, Place
 from repro.workflows.repository import file_state
 
 SCHEMA = "repro.inspect-file/1"
-ORIGINS = {"deb": "apt", "pypi": "pip", "cran": "r", "npm": "node"}
+ORIGINS = {"deb": "apt", "pypi": "pip", "cran": "r"}
 """What an origin's first word is called as a package source, where the two differ."""
 
 _CHECKED = "file list only; `repro verify` checks every byte"
@@ -75,6 +75,7 @@ def _in_image(
 ) -> dict[str, Any]:
     place = places[0]
     bearer = contents.bytes_of(place)
+    packages = packages_of(place, lock.packages)
     found: dict[str, Any] = {
         "found": "image",
         "type": bearer.type,
@@ -90,8 +91,8 @@ def _in_image(
         "hidden_in_layers": [other.number for other in places[1:] if other.type == "file"],
         "origin": place.origin,
         "from": _WORDS.get(place.origin, "a package"),
-        "packages": [each.to_json() for each in packages_of(place.origin, lock.packages)],
-        "member": member_of(place),
+        "packages": [each.to_json() for each in packages],
+        "member": member_of(place, packages),
         "commit": _commit(recording, place),
     }
     if place.type == "folder":
@@ -99,24 +100,40 @@ def _in_image(
     return found
 
 
-def packages_of(origin: str, packages: Iterable[LockedPackage]) -> list[LockedPackage]:
-    """The locked packages that an origin (``deb:libc6``) names; several with one name."""
-    kind, colon, name = origin.partition(":")
-    source = ORIGINS.get(kind, kind)
-    return [each for each in packages if colon and (each.source, each.name) == (source, name)]
+def packages_of(place: Place, packages: Iterable[LockedPackage]) -> list[LockedPackage]:
+    """The locked packages that a place's origin (``deb:libc6``) names.
 
-
-def member_of(place: Place) -> str | None:
-    """The file's name inside its package; None for what no package holds."""
+    Several when one name is there in several environments and none of them holds the path.
+    """
     kind, colon, name = place.origin.partition(":")
+    source = ORIGINS.get(kind, kind)
+    named = [each for each in packages if colon and (each.source, each.name) == (source, name)]
+    holding = [each for each in named if place.path.startswith(_folder(each) + "/")]
+    longest = max((len(_folder(each)) for each in holding), default=0)
+    return [each for each in holding if len(_folder(each)) == longest] or named
+
+
+def _folder(package: LockedPackage) -> str:
+    """The folder that everything of an installed package lies in, as far as the pin tells."""
+    facts = package.facts
+    if "site" in facts:
+        return facts["site"].rpartition("/lib/")[0] or facts["site"]
+    if "top" in facts and "folder" in facts:
+        return f"{facts['top']}/{facts['folder']}"
+    return facts.get("prefix") or facts.get("library") or "/nowhere"
+
+
+def member_of(place: Place, packages: Sequence[LockedPackage]) -> str | None:
+    """The file's name inside its package; None for what no package holds."""
+    kind, colon, _ = place.origin.partition(":")
     if not colon:
         return None
-    if kind == "cran" and f"/{name}/" in place.path:
-        return f"{name}/" + place.path.rpartition(f"/{name}/")[2]
-    if kind == "npm" and f"/node_modules/{name}/" in place.path:
-        return place.path.rpartition(f"/node_modules/{name}/")[2]
     if kind == "pypi" and _SITE.search(place.path):
         return _SITE.split(place.path)[-1]
+    if kind in ("conda", "node", "cran") and len(packages) == 1:
+        folder = _folder(packages[0])
+        if place.path.startswith(folder + "/"):
+            return place.path[len(folder) + 1 :]
     return place.path.lstrip("/")
 
 

@@ -21,6 +21,8 @@ from tests.unit.pin.fake_host import FakeHost
 SITE = "/home/ann/venv/lib/python3.11/site-packages"
 PREFIX = "/opt/python"
 LIBRARY = "/home/ann/R/library"
+CONDA = "/opt/conda/envs/paper"
+WEB = "/home/ann/web"
 NAMES = tuple(source.name for source in sources())
 
 OWNED: dict[str, tuple[str, ...]] = {
@@ -28,6 +30,8 @@ OWNED: dict[str, tuple[str, ...]] = {
     "pip": (f"{SITE}/num/__init__.py", "/home/ann/venv/bin/num", f"{SITE}/util.py"),
     "r": (f"{LIBRARY}/tibble/R/tibble.rdb", f"{LIBRARY}/vctrs/DESCRIPTION"),
     "interpreter": (f"{PREFIX}/lib/python3.11/os.py", f"{PREFIX}/bin/python3.11"),
+    "conda": (f"{CONDA}/lib/libz.so.1", f"{CONDA}/lib/python3.11/site-packages/cnum/__init__.py"),
+    "node": (f"{WEB}/node_modules/left/index.js", f"{WEB}/node_modules/@s/pad/lib/part.js"),
 }
 STRAYS = ("/", "/x", "/usr", "/home/ann/data.csv", "relative", "", "/usr/bin/../bin/tool",
           os.fsdecode(b"/home/\xff\n/data"), "/" + "a" * 255)  # fmt: skip
@@ -47,6 +51,12 @@ def host(tmp_path: Path) -> FakeHost:
     found.dist(SITE, "util", files=["util.py"], requires=["num"])
     found.r_package(LIBRARY, "tibble", needs="vctrs")
     found.r_package(LIBRARY, "vctrs", needs="tibble")
+    found.conda(CONDA, "zlib", "1.3.1", files=["lib/libz.so.1", "lib/libz.a"], depends=["cnum >=1"])
+    site = "lib/python3.11/site-packages"
+    found.conda(CONDA, "cnum", files=[f"{site}/cnum/__init__.py", f"{site}/cnum/tests/a.py"],
+                depends=["zlib >=1.2,<2", "__glibc >=2.17"])  # fmt: skip
+    found.node(f"{WEB}/node_modules/left", "left", dependencies={"@s/pad": "^1"})
+    found.node(f"{WEB}/node_modules/@s/pad", "@s/pad", dependencies={"left": "*"})
     found.interpreter(PREFIX, "3.11.7")
     found.pyc(f"{PREFIX}/lib/python3.11/os.py")
     return found
@@ -170,12 +180,21 @@ def _damage_r(host: FakeHost) -> None:
         host.link(f"{LIBRARY}/{name}/DESCRIPTION", "DESCRIPTION")
 
 
+def _damage_conda(host: FakeHost) -> None:
+    host.write(f"{CONDA}/conda-meta/zlib-1.3.1-h1_0.json", b'{"name": "zlib", \xff')
+
+
+def _damage_node(host: FakeHost) -> None:
+    host.write(f"{WEB}/node_modules/left/package.json", b"[" * 100_000)
+
+
 def _damage_interpreter(host: FakeHost) -> None:
     host.write(f"{PREFIX}/include/python3.11/patchlevel.h", b"\xff\xfe\x00")
 
 
 DAMAGE: dict[str, Callable[[FakeHost], None]] = {
     "apt": _damage_apt, "pip": _damage_pip, "r": _damage_r, "interpreter": _damage_interpreter,
+    "conda": _damage_conda, "node": _damage_node,
 }  # fmt: skip
 
 

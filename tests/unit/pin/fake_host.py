@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import struct
 from collections.abc import Mapping, Sequence
@@ -130,3 +131,36 @@ class FakeHost:
             )
             (self.path(f"{prefix}/bin/python3")).unlink(missing_ok=True)
             self.link(f"{prefix}/bin/python3", f"python{short}")
+
+    def conda(
+        self, prefix: str, name: str, version: str = "1.0", *, files: Sequence[str] = (),
+        depends: Sequence[str] = (), **fields: object,
+    ) -> str:  # fmt: skip
+        """A package of a conda environment with its record. Gives the record's path."""
+        for leaf in files:
+            if not os.path.lexists(f"{self.root}{prefix}/{leaf}"):
+                self.write(f"{prefix}/{leaf}", f"{name} {leaf}")
+        fn = f"{name}-{version}-h1_0.conda"
+        record = {
+            "name": name, "version": version, "build": "h1_0", "build_number": 0,
+            "channel": "https://conda.example.org/conda-forge/linux-64", "subdir": "linux-64",
+            "fn": fn, "url": f"https://conda.example.org/conda-forge/linux-64/{fn}",
+            "md5": "d" * 32, "sha256": "c" * 64, "files": list(files), "depends": list(depends),
+            "paths_data": {"paths": [], "paths_version": 1}, "license": "MIT", **fields,
+        }  # fmt: skip
+        return self.write(f"{prefix}/conda-meta/{fn[:-6]}.json", json.dumps(record))
+
+    def node(self, folder: str, name: str, version: str = "1.0.0", **fields: object) -> str:
+        """A package in a node_modules folder. Gives its folder."""
+        text = json.dumps({"name": name, "version": version, "main": "index.js", **fields})
+        self.write(f"{folder}/package.json", text)
+        for leaf in ("index.js", "lib/part.js", "test/test.js"):
+            self.write(f"{folder}/{leaf}", f"// {name} {leaf}")
+        return folder
+
+    def node_lock(
+        self, top: str, leaf: str = "node_modules/.package-lock.json", **packages: object
+    ) -> str:
+        """npm's list of what is installed, by folder."""
+        document = {"name": "paper", "lockfileVersion": 3, "packages": packages}
+        return self.write(f"{top}/{leaf}", json.dumps(document))

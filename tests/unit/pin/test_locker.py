@@ -10,7 +10,7 @@ SITE = "/home/ann/venv/lib/python3.11/site-packages"
 
 def test_sources_come_by_rank(tmp_path: Path) -> None:
     assert [source.name for source in sources(str(tmp_path))] == [
-        "apt", "pip", "r", "interpreter",
+        "apt", "conda", "pip", "r", "node", "interpreter",
     ]  # fmt: skip
 
 
@@ -32,11 +32,13 @@ def test_sources_with_nothing_to_say_give_the_reason(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
     host.dist(SITE, "num", files=["num.py"])
     known = sources(host.root)
-    ref = known[1].owner(f"{SITE}/num.py")
+    ref = known[2].owner(f"{SITE}/num.py")
     assert ref is not None
     assert make_lock([ref], known).skipped == {
         "apt": "no dpkg database on this system",
+        "conda": "nothing of it was used",
         "r": "nothing of it was used",
+        "node": "nothing of it was used",
         "interpreter": "nothing of it was used",
     }
 
@@ -54,7 +56,7 @@ def test_lock_files_of_the_project_complete_the_pins(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
     host.dist(SITE, "num", files=["num.py"], extra={"WHEEL": "Tag: py3-none-any\n"})
     known = sources(host.root)
-    ref = known[1].owner(f"{SITE}/num.py")
+    ref = known[2].owner(f"{SITE}/num.py")
     assert ref is not None
     project = tmp_path / "paper"
     project.mkdir()

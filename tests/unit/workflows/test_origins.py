@@ -29,10 +29,10 @@ LEFT = [
 ]
 
 
-def locked(source: str, name: str, version: str = "1.0") -> LockedPackage:
+def locked(source: str, name: str, version: str = "1.0", **facts: str) -> LockedPackage:
     return LockedPackage(
         source=source, name=name, version=version, purl=f"pkg:generic/{name}@{version}",
-        grade=Grade.HASH_ONLY, hash="sha256:" + "a" * 64,
+        grade=Grade.HASH_ONLY, hash="sha256:" + "a" * 64, facts=facts,
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def archive(tmp_path: Path) -> Path:
     ]
     lock = Lock(
         packages=(locked("apt", "tool"), locked("pip", "num"), locked("pip", "num", "2.0"),
-                  locked("r", "tibble"))
+                  locked("r", "tibble", library="/home/ada/R"))
     )  # fmt: skip
     path = tmp_path / "o.repro"
     make_archive(
@@ -89,6 +89,31 @@ def test_two_packages_of_one_name_are_both_named(archive: Path) -> None:
     found = origin(archive, None, f"{SITE}/num/core.py")
     assert [each["version"] for each in found["packages"]] == ["1.0", "2.0"]
     assert any("one of 2 packages" in line for line in file_lines(found))
+
+
+def test_of_two_environments_the_one_that_holds_the_path(tmp_path: Path) -> None:
+    top, conda, site = f"{ROOT}/web", "/opt/conda", SITE.replace("venv", "other")
+    lock = Lock(
+        packages=(locked("pip", "num", site=SITE), locked("pip", "num", "2.0", site=site),
+                  locked("node", "a", top=top, folder="node_modules/a"),
+                  locked("node", "a", "2.0", top=top, folder="node_modules/b/node_modules/a"),
+                  locked("conda", "zlib", prefix=conda))
+    )  # fmt: skip
+    packages = LayerKind.PACKAGES
+    wanted = [
+        (f"{SITE}/num/core.py", "pypi:num", "1.0", "num/core.py"),
+        ("/home/ada/other/bin/num", "pypi:num", "2.0", "home/ada/other/bin/num"),
+        (f"{top}/node_modules/a/i.js", "node:a", "1.0", "i.js"),
+        (f"{top}/node_modules/b/node_modules/a/i.js", "node:a", "2.0", "i.js"),
+        (f"{conda}/lib/libz.so", "conda:zlib", "1.0", "lib/libz.so"),
+    ]
+    files = [file(path, b"x", packages, origin=origin) for path, origin, _, _ in wanted]
+    archive = tmp_path / "two.repro"
+    make_archive(archive, tmp_path / "work", files=files, lock=lock)
+    for path, _, version, member in wanted:
+        found = origin(archive, None, path)
+        assert [each["version"] for each in found["packages"]] == [version], path
+        assert found["member"] == member
 
 
 @pytest.mark.parametrize(
