@@ -18,9 +18,10 @@ from repro.model.secret_names import looks_secret
 from repro.observe.closure_editable import Editables
 from repro.observe.closure_environment import Environments, environment_folders, files_below
 from repro.observe.closure_full import environments_in_use
+from repro.observe.closure_keepers import Keepers
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_order import ordered
-from repro.observe.closure_outside import TEMPORARY, outside_warnings, plain_files
+from repro.observe.closure_outside import TEMPORARY, outside_warnings, written_warnings, plain_files
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
 from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles
@@ -103,6 +104,7 @@ class _Builder:
         self._widened: set[tuple[str, str]] = set()
         self._resolver = Resolver(self._link)
         self._by_name = {index.name: index for index in self._indexes}
+        self._keepers = Keepers(self._indexes)
         self._environments = Environments()
         self._outside: dict[str, None] = {}
         self._editables = Editables((), (), root, home)
@@ -122,19 +124,11 @@ class _Builder:
 
     def elsewhere(self) -> None:
         """Name what the run wrote outside the project: it is neither kept nor compared."""
-        written = [
-            access.path
-            for access in self._observation.accesses
-            if access.written
-            and not access.path.startswith((self._root + "/", *TEMPORARY, "/dev/"))
-            and "/.cache/" not in access.path
-        ]
-        if written:
-            shown = ", ".join(printable(path, 80) for path in written[:3])
-            more = f" and {len(written) - 3} more" if len(written) > 3 else ""
-            self._warnings[
-                f"the run also wrote outside the project (not recorded): {shown}{more}"
-            ] = None
+        written = [a.path for a in self._observation.accesses if a.written]
+        places = [self._resolver.place(path) or path for path in written]
+        changed = self._observation.outside
+        for warning in written_warnings(places, changed, self._root):
+            self._warnings[warning] = None
 
     def accesses(self) -> None:
         """Every path that was read before it was written, or listed, with its owner."""
@@ -191,7 +185,7 @@ class _Builder:
                 new.add(key)
                 index = self._by_name[key[0]]
                 for needed in index.requires(self._packages[key]):
-                    self._add_package(needed)
+                    self._add_package(self._keepers.of(needed))
         for key in sorted(new):
             self._package_files(self._packages[key])
 
@@ -237,6 +231,8 @@ class _Builder:
 
     def _take_read(self, access: Access) -> None:
         real = self._resolver.real(access.path)
+        if real is None and os.path.realpath(access.path) in self._observation.outside:
+            real = os.path.realpath(access.path)  # it was removed by the run
         if real is None:
             if not self._take_seeded(access.path) and not access.written:
                 self._left_out.append(LeftOut(path=access.path, reason="it vanished after the run"))
@@ -336,7 +332,7 @@ class _Builder:
     def _package_files(self, package: PackageRef) -> None:
         index = self._by_name[package.source]
         kind, origin, group = index.kind_of(package), _origin(package), _group(package)
-        for file in index.files(package):
+        for file in self._keepers.files(package):
             if file.path in OURS or file.path in self._secret:
                 continue
             if kind is LayerKind.BASE or file.path not in self._entries:
@@ -358,9 +354,13 @@ class _Builder:
             )  # fmt: skip
 
     def _file(self, path: str, kind: LayerKind, origin: str, group: str | None = None) -> None:
-        """Add what lies at ``path`` (its folder is real); name what cannot be packed."""
+        """Add what lies at ``path`` (its folder is real); name what cannot be packed.
+
+        A file outside the project that the run changed: as it was before.
+        """
+        source = self._observation.outside.get(path, path)
         try:
-            status = os.lstat(path)
+            status = os.lstat(source)
         except OSError:
             return
         if stat.S_ISLNK(status.st_mode):
@@ -372,12 +372,12 @@ class _Builder:
             self._folder(path, kind, origin)
         elif not stat.S_ISREG(status.st_mode):
             self._left_out.append(LeftOut(path=path, reason="neither a file, a folder nor a link"))
-        elif not os.access(path, os.R_OK):
+        elif not os.access(source, os.R_OK):
             self._left_out.append(LeftOut(path=path, reason="it cannot be read"))
             self._warnings[f"{printable(path)} cannot be read: left out"] = None
         else:
             self._entries[path] = FileEntry(
-                path=path, type=EntryType.FILE, kind=kind, origin=origin, source=path,
+                path=path, type=EntryType.FILE, kind=kind, origin=origin, source=source,
                 mode=0o755 if status.st_mode & 0o100 else 0o644, size=status.st_size,
                 group=group,
                 link_key=(status.st_dev, status.st_ino) if status.st_nlink > 1 else None,

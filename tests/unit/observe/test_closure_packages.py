@@ -10,6 +10,8 @@ import pytest
 from repro.model.entry import EntryType, LayerKind
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.pin.sources.apt import Apt
+from repro.pin.sources.conda import Conda
+from repro.pin.sources.pip import Pip
 from tests.unit.observe.closure_sample import Sample, names
 
 SITE = "/venv/lib/python3.11/site-packages"
@@ -157,3 +159,23 @@ def test_without_observation_a_program_of_this_system_is_complete(sample: Sample
         named = list(libraries.needed(program))
         assert named and {os.path.realpath(path) for path in named} <= paths
     assert {"tar", "libc6"} <= set(names(found.packages))
+
+
+def test_what_conda_installed_stays_condas_also_for_what_pip_put_beside_it(tmp_path: Path) -> None:
+    sample = Sample(tmp_path)
+    sample.indexes = [Conda(), Pip()]
+    env, site = "/env", "lib/python3.11/site-packages"
+    sample.dist(f"{env}/{site}", "num", files=["num.py"])
+    sample.dist(f"{env}/{site}", "mine", files=["mine.py"], requires=["num"])
+    info = f"{site}/num-1.0.dist-info"
+    sample.conda(env, "num", files=[f"{site}/num.py", f"{info}/METADATA", f"{info}/RECORD"],
+                 depends=["blas"])  # fmt: skip
+    sample.conda(env, "blas", files=["lib/libblas.so"])
+    sample.read(f"{env}/{site}/mine.py")
+    found = sample.close()
+    assert [(ref.source, ref.name) for ref in found.packages] == [
+        ("conda", "blas"), ("conda", "num"), ("pip", "mine"),
+    ]  # fmt: skip
+    entries = sample.entries(found)
+    assert entries[f"{env}/{site}/num.py"].origin == "conda:num"
+    assert f"{env}/lib/libblas.so" in entries
