@@ -25,18 +25,20 @@ def register(app: typer.Typer) -> None:
 
 
 def extract(
-    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     folder: Path = typer.Argument(..., help="A new or empty folder."),
     results: bool = typer.Option(False, "--results", help="The recorded results."),
     force: bool = typer.Option(False, "--force", help="Write into a folder that has files."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress."),
 ) -> None:
     """Take files out (help text: HELP)."""
     from repro.workflows.extract import extract as take
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import local_archive
 
-    path, tag = parse_reference(archive)
+    observer = observer_for(quiet=quiet)
+    path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
     done = take(
         path,
         tag,
@@ -44,7 +46,7 @@ def extract(
         results=results,
         force=force,
         environ=context.environ(),
-        observer=observer_for(quiet=quiet),
+        observer=observer,
     )
     if json_:
         context.print_json(

@@ -24,20 +24,21 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     file: str = typer.Option(
         None, "--file", metavar="PATH", help="Where this file (or folder) of the image comes from."
     ),
     layers: bool = typer.Option(False, "--layers", help="What weighs in each layer, and why."),
     pins: bool = typer.Option(False, "--pins", help="List every package with its pin."),
     left_out: bool = typer.Option(False, "--left-out", help="List what was not packed, and why."),
+    insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Show an archive (help text: HELP)."""
     from repro.cli import inspect_lines as lines
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import local_archive
 
-    reference = parse_reference(archive)
+    reference = local_archive(archive, context.environ(), insecure=insecure)
     if file is not None:
         from repro.workflows.origins import origin
 

@@ -27,24 +27,26 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     command: list[str] = typer.Argument(None, help="Another command, after `--`."),
     shell: bool = typer.Option(False, "--shell", help="An interactive shell."),
     out: Path | None = typer.Option(None, "--out", help="A new folder for what the run writes."),
     network: str = typer.Option("none", help="none, or host (then nothing is sealed off)."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
+    insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the program's output."),
 ) -> None:
     """Run sealed (help text: HELP); ends with the program's own status."""
     from repro.errors import UsageError
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import local_archive
     from repro.workflows.run import RunRequest
     from repro.workflows.run import run as start
 
     if shell and command:
         raise UsageError("give either --shell or a command")
-    path, tag = parse_reference(archive)
+    observer = observer_for(quiet=quiet)
+    path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
     ended = start(
         RunRequest(
             archive=path,
@@ -59,7 +61,7 @@ def run(
             engine=engine,
             stdin=sys.stdin.fileno() if shell else None,
         ),
-        observer_for(quiet=quiet),
+        observer,
     )
     if out is not None and not quiet:
         print(f"{len(ended.written)} files written to {out}", file=sys.stderr)

@@ -42,7 +42,7 @@ def outcome_of(text: str) -> Outcome:
 
 
 def verify(
-    archive: str = typer.Argument(..., help="The archive, or ARCHIVE:TAG."),
+    archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
     report: Path | None = typer.Option(None, "--report", help="Write an HTML report here."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
@@ -55,19 +55,21 @@ def verify(
         None, help="Your own absolute tolerance; shown as the reviewer's."
     ),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document (repro.verify/1)."),
+    insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the verdict."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
 ) -> None:
     """Verify (help text: HELP)."""
     from repro.errors import UsageError
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import local_archive
     from repro.workflows.reporting import verify_and_report
     from repro.workflows.verify import VerifyRequest
 
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"there is no folder {report.parent} for the report")
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
-    path, tag = parse_reference(archive)
+    observer = observer_for(quiet=quiet, verbose=verbose)
+    path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
     document, reproduced = verify_and_report(
         VerifyRequest(
             archive=path,
@@ -81,7 +83,7 @@ def verify(
             reviewer=own or None,
         ),
         report,
-        observer_for(quiet=quiet, verbose=verbose),
+        observer,
     )
     if json_:
         context.print_json(document)

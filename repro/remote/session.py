@@ -293,6 +293,7 @@ class Session:
         return found
 
 
+_FINAL = ("Name or service not known", "Connection refused", "No address associated")
 _MENDS = {
     401: "log in first: `docker login HOST` or `podman login HOST`",
     403: "this account may not do that: check the repository's name and your rights",
@@ -308,6 +309,9 @@ class _NoNetrc(requests.auth.AuthBase):
 
 
 def _temporary(error: requests.RequestException) -> bool:
+    """Whether waiting may help: not for a wrong name, a closed door or a wrong certificate."""
+    if any(words in str(error) for words in _FINAL):
+        return False
     return not isinstance(
         error,
         (

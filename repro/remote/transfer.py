@@ -21,6 +21,7 @@ from repro.remote.registry import Progress, Registry
 PIECE = 16 << 20
 """Bytes of one PATCH: above the least that registries ask for (5 MB), small enough to repeat."""
 _READ = 1 << 20
+_PACKET = 1 << 17  # so much may be lost when a connection breaks
 _TRIES = 5
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
@@ -270,7 +271,7 @@ def _receive(
         answer.close()
         raise RemoteError(f"{registry.name} sent another range than was asked for")
     try:
-        for data in answer.iter_content(_READ):
+        for data in answer.iter_content(_PACKET):
             if skip:
                 cut = min(skip, len(data))
                 data, skip = data[cut:], skip - cut

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from repro.errors import UsageError
+from repro.primitives.events import Observer, silent
 from repro.primitives.texts import printable
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -29,6 +31,25 @@ def parse_reference(text: str) -> tuple[Path, str | None]:
             hint="to make one: repro snapshot -C FOLDER -- COMMAND",
         )
     raise UsageError(f"there is no file {printable(text)}", slug="no-file")
+
+
+def local_archive(
+    text: str,
+    environ: Mapping[str, str],
+    *,
+    insecure: bool = False,
+    observer: Observer = silent,
+) -> tuple[Path, str | None]:
+    """As ``parse_reference``, but ``oci://…`` as well: fetched into this user's cache first.
+
+    Raises RemoteError as well.
+    """
+    if not text.startswith("oci://"):
+        return parse_reference(text)
+    from repro.remote.reference import Reference
+    from repro.workflows.pull import local_copy
+
+    return local_copy(Reference.parse(text), environ, insecure=insecure, observer=observer)
 
 
 def check_tag(tag: str) -> str:
