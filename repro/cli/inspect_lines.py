@@ -35,6 +35,9 @@ def archive_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for step in document["steps"]:
         what = step["notebook"] or " ".join(step["argv"])
         yield f"  step      {printable(step['name'], 40)}: {printable(what, 120)}"
+    for source in document["remote_inputs"]:
+        place = f"{source['sha256'][:12]}  {printable(source['path'])}"
+        yield f"  fetched   {place} from {printable(source['url'])}"
     yield from _run_lines(document)
     yield "layers, lowest first"
     for layer in document["layers"]:

@@ -7,32 +7,38 @@ since a misspelt ``outputs`` would otherwise weaken a verdict in silence.
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from repro.errors import ProjectError
 from repro.model.project import OutputRule
+from repro.model.remote_input import DEFAULT_MOST, RemoteInput
 from repro.model.step import Step
+from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 CONFIG_NAMES = ("repro.yml", "repro.yaml")
 _MAX_CONFIG = 1 << 20
 _TOP = (
     "version", "name", "run", "steps", "notebooks", "inputs", "outputs", "environment",
-VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
     "seed", "resources", "secrets", "paper",
 )  # fmt: skip
 _STEP = ("name", "run", "needs", "cwd", "timeout")
 _INPUTS = ("include", "exclude", "remote")
+_REMOTE = ("url", "sha256", "path", "max_size")
 _OUTPUT = ("path", "compare", "required")
 _ENVIRONMENT = ("python", "conda", "apt", "r", "variables", "pass", "base")
 _RESOURCES = ("cpus", "memory", "time", "gpu")
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _COMPARE = (
     "rtol", "atol", "as", "ignore", "max_pixels", "min_ssim", "sort", "key",
 )  # fmt: skip
@@ -50,7 +56,9 @@ class Config:
     outputs: tuple[OutputRule, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    remote: tuple[RemoteInput, ...] = ()
     variables: Mapping[str, str] | None = None
+    passed: tuple[str, ...] = ()
     time_limit: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -58,7 +66,6 @@ class Config:
 def find_config(root: Path) -> Path | None:
     """The project's repro.yml, when there is one."""
     for name in CONFIG_NAMES:
-    passed: tuple[str, ...] = ()
         if (root / name).is_file():
             return root / name
     return None
@@ -83,16 +90,17 @@ def read_config(path: Path) -> Config:
         outputs=tuple(_outputs(fields.get("outputs"))),
         include=tuple(_text_list(inputs.get("include"), "inputs.include")),
         exclude=tuple(_text_list(inputs.get("exclude"), "inputs.exclude")),
+        remote=tuple(_remote(inputs.get("remote"))),
         variables=_variables(environment.get("variables"), fields.get("seed")),
+        passed=tuple(_passed(environment.get("pass"))),
         time_limit=_duration(resources.get("time"), "resources.time"),
-        notes=tuple(_notes(fields, environment, inputs, resources)),
+        notes=tuple(_notes(fields, environment, resources)),
     )
 
 
 def command_step(argv: Iterable[str]) -> Step:
     """A step from a command line as typed after ``--``."""
     words = tuple(argv)
-        passed=tuple(_passed(environment.get("pass"))),
     return Step(name=Path(words[0]).name, argv=words)
 
 
@@ -243,6 +251,69 @@ def _ordered(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(done)
 
 
+def _remote(value: object) -> Iterable[RemoteInput]:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        raise _wrong("inputs.remote", "must be a list of {url, sha256, path}")
+    paths: set[str] = set()
+    for number, item in enumerate(value):
+        where = f"inputs.remote[{number}]"
+        if not isinstance(item, dict):
+            raise _wrong(where, "must hold url, sha256 and path")
+        fields = _table(item, where, _REMOTE)
+        url = _remote_url(fields.get("url"), f"{where}.url")
+        path = fields.get("path")
+        if not isinstance(path, str) or path.endswith("/"):
+            raise _wrong(f"{where}.path", "must be a file's path inside the project")
+        path = posixpath.normpath(_inside(path, f"{where}.path"))
+        if path == "." or path in paths:
+            raise _wrong(f"{where}.path", f"{printable(path, 80)!r} is no file of its own")
+        paths.add(path)
+        yield RemoteInput(
+            url=url, path=path,
+            digest=_remote_digest(fields.get("sha256"), url, f"{where}.sha256"),
+            most=_size(fields.get("max_size"), f"{where}.max_size") or DEFAULT_MOST,
+        )  # fmt: skip
+
+
+def _remote_url(value: object, field: str) -> str:
+    if not isinstance(value, str) or re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise _wrong(field, "must be a URL without blanks")
+    try:
+        parts = urlsplit(value)
+        host, password = parts.hostname, parts.username or parts.password
+    except ValueError as error:
+        raise _wrong(field, f"{error}") from None
+    if password:
+        raise _wrong(field, "must not hold a name or password: it is written into the archive")
+    if parts.scheme in ("http", "https") and host:
+        return value
+    if parts.scheme == "file" and host in (None, "localhost") and parts.path.startswith("/"):
+        return value
+    hint = "https://…, http://… or file:///…"
+    raise _wrong(field, f"{printable(value, 80)!r} cannot be fetched", hint)
+
+
+def _remote_digest(value: object, url: str, field: str) -> Digest:
+    # YAML takes 64 digits without a letter for a number.
+    text = str(value).lower().removeprefix("sha256:") if value is not None else ""
+    if re.fullmatch(r"[0-9a-f]{64}", text):
+        return Digest(text)
+    problem = "is missing" if value is None else "must be 64 hexadecimal digits, in quotes"
+    raise _wrong(field, problem, f"curl -L {shlex.quote(url)} | sha256sum")
+
+
+def _size(value: object, field: str) -> int | None:
+    """Bytes from ``5000``, ``"500MB"``, ``"50GB"`` (powers of 1000)."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,15})\s*(|B|kB|KB|MB|GB|TB)", str(value))
+    if match is None or int(match.group(1)) == 0:
+        raise _wrong(field, f"{printable(str(value), 40)!r} is no size", "write 500MB or 50GB")
+    return int(match.group(1)) * _UNITS[match.group(2).upper()]
+
+
 def _outputs(value: object) -> Iterable[OutputRule]:
     if value is None:
         return
@@ -295,6 +366,17 @@ def _variables(value: object, seed: object) -> dict[str, str]:
     return found
 
 
+def _passed(value: object) -> Iterable[str]:
+    """Names of variables whose values come from the author's shell."""
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _wrong("environment.pass", "must be a list of names")
+    for name in names:
+        if not re.fullmatch(VARIABLE, name):
+            raise _wrong("environment.pass", f"{printable(name, 60)!r} is not a variable's name")
+        yield name
+
+
 def _duration(value: object, field: str) -> float | None:
     """Seconds from ``90``, ``"90s"``, ``"30m"``, ``"2h"``."""
     if value is None:
@@ -308,7 +390,6 @@ def _duration(value: object, field: str) -> float | None:
 def _notes(
     fields: Mapping[str, Any],
     environment: Mapping[str, Any],
-    inputs: Mapping[str, Any],
     resources: Mapping[str, Any],
 ) -> Iterable[str]:
     for key in ("cpus", "memory", "gpu"):
@@ -319,20 +400,3 @@ def _notes(
             yield f"repro.yml: environment.{key} is not applied: what the run used is packed"
     if "secrets" in fields:
         yield "repro.yml: secrets.deny is not applied by this version; use inputs.exclude"
-    if "remote" in inputs:
-        raise _wrong(
-            "inputs.remote",
-            "downloads are not done by this version",
-            "download the file into the project before the snapshot",
-        )
-def _passed(value: object) -> Iterable[str]:
-    """Names of variables whose values come from the author's shell."""
-    names = [value] if isinstance(value, str) else value or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _wrong("environment.pass", "must be a list of names")
-    for name in names:
-        if not re.fullmatch(VARIABLE, name):
-            raise _wrong("environment.pass", f"{printable(name, 60)!r} is not a variable's name")
-        yield name
-
-

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.model.recording import Recording
+from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
 from repro.store.archive import Archive, VersionInfo
 from repro.store.contents import Contents
@@ -47,6 +48,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
                 for step in recording.claims.steps
             ],
             "environment": dict(recording.claims.environment),
+            "remote_inputs": [s.to_json() for s in RemoteSource.recorded(recording.circumstances)],
             "outputs": [output.to_json() for output in recording.claims.outputs],
             "pins": {
                 "packages": lock.get("packages", []),

@@ -27,6 +27,7 @@ from repro.model.oci import (
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
 from repro.model.recording import Claims
+from repro.model.remote_input import RemoteSource
 from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
@@ -44,7 +45,6 @@ from repro.store.writer import write_archive
 from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.places import cache_root, proofs, scratch
-from repro.workflows.repository import git_state
 from repro.workflows.rerun import Rerun, rerun
 from repro.workflows.sealing import (
     circumstances,
@@ -81,6 +81,8 @@ class PackRequest:
     closure: Closure
     plan: Sequence[PlannedLayer]
     lock: Lock
+    git: Mapping[str, Any] | None
+    remote: tuple[RemoteSource, ...]
     warnings: tuple[str, ...]
     altered: tuple[str, ...]
     in_place: tuple[str, ...]
@@ -262,12 +264,13 @@ def _write(
         host=host_facts(environ=request.environ),
         created=request.created,
         version=__version__,
-        git=git_state(request.claims.root, request.environ),
+        git=request.git,
         altered=request.altered,
         in_place=request.in_place,
         warnings=request.warnings,
         self_test=self_test,
     )
+    facts["remote_inputs"] = [source.to_json() for source in request.remote]
     folder = Path(os.fspath(built[0].path)).parent
     results = build_results_layer(request.files, folder, clamp=request.clamp)
     recording = Artifact(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from repro.image.plan import plan_layers
 from repro.model.observation import Closure, Observation
 from repro.model.project import Project
 from repro.model.recording import Claims, Output
+from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
 from repro.observe.capture import discard, write_back
 from repro.observe.closure import close
@@ -43,6 +44,8 @@ from repro.workflows.preparing import (
     project_root,
     target,
 )
+from repro.workflows.remote_inputs import as_data, placed
+from repro.workflows.repository import git_state
 from repro.workflows.scoping import offered
 from repro.workflows.weights import name_weights
 
@@ -113,7 +116,12 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     notes = (*config.notes, *environment_notes(environment, project))
     for note in notes:
         observer(Event(kind=EventKind.WARNING, phase="scan", text=note))
-    with scratch(cache_root(request.environ) / "runs", "record") as folder:
+    # Before remote inputs lie in the folder: they are no change of the author's.
+    git = git_state(root, request.environ)
+    with (
+        placed(config.remote, root, request.environ, observer) as remote,
+        scratch(cache_root(request.environ) / "runs", "record") as folder,
+    ):
         observation, hidden = observe(request, project, environment, folder, output, observer)
         try:
             if observation.steps[-1].exit != 0:
@@ -121,9 +129,11 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
             prepared = _Prepared(
                 request=request, project=project, environment=environment, config=config,
                 findings=findings, output=output, observation=observation, notes=notes,
+                git=git, remote=remote.sources,
             )  # fmt: skip
             result = _finish(prepared, observer)
             if request.write_back:
+                remote.keep()
                 write_back(observation, project.root)
             return result
         finally:
@@ -140,6 +150,8 @@ class _Prepared:
     output: Path
     observation: Observation
     notes: tuple[str, ...]
+    git: Mapping[str, Any] | None
+    remote: tuple[RemoteSource, ...]
 
 
 def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
@@ -159,11 +171,11 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         full=request.scope is Scope.FULL,
         outputs=rules,
         exclude=(*project.exclude, *_archives(project.root, prepared.output)),
-        include=prepared.config.include,
+        include=(*prepared.config.include, *(source.path for source in prepared.remote)),
         folders=(prepared.environment.cache,),
         matches=matches_any,
     )
-    closure = replace(closure, scope=request.scope)
+    closure = as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
     lock = make_lock(closure.packages, indexes, project.root)
     lock = name_editables(lock, closure.packages, indexes, request.environ)
     observer(done("pin", _pin_text(closure), time.monotonic() - started))
@@ -196,6 +208,8 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             closure=closure,
             plan=plan,
             lock=lock,
+            git=prepared.git,
+            remote=prepared.remote,
             warnings=warnings,
             altered=prepared.environment.altered,
             in_place=tuple(in_place(observation, project.root, rules)),

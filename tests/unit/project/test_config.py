@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import ProjectError
+from repro.model.remote_input import RemoteInput
 from repro.project.config import command_step, find_config, read_config
 
 
@@ -66,7 +67,7 @@ paper: {title: Ants}
         ("version: 2", "version 1"),
         ("name: 'a b'", "letters"),
         ("environment: {variables: {'A-B': 1}}", "not a variable"),
-        ("inputs: {remote: [{url: x}]}", "not done by this version"),
+        ("inputs: {remote: [{url: x}]}", "cannot be fetched"),
         ("- a", "must hold fields"),
         ("a: [", "line"),
         ("run: !!python/object/apply:os.system [id]", "line"),
@@ -96,3 +97,58 @@ def test_command_step() -> None:
     step = command_step(["/usr/bin/python3", "a.py"])
     assert step.name == "python3"
     assert step.argv == ("/usr/bin/python3", "a.py")
+
+
+SHA = "492d5ea496056f1a6a6592241032fab764c321596317930b4fa0e1e8bc3b7470"
+
+
+def remote(folder: Path, text: str) -> tuple[RemoteInput, ...]:
+    return read_config(write(folder, f"inputs: {{remote: [{text}]}}")).remote
+
+
+def test_remote_inputs(tmp_path: Path) -> None:
+    found = remote(
+        tmp_path,
+        f"{{url: 'https://a.org/b?c=d', sha256: {SHA.upper()}, path: ./data//b.nc, max_size: 2GB}}, "
+        f"{{url: 'file:///a/b%20c', sha256: 'sha256:{SHA}', path: c}}",
+    )
+    assert [(r.url, r.path, r.digest.hex) for r in found] == [
+        ("https://a.org/b?c=d", "data/b.nc", SHA), ("file:///a/b%20c", "c", SHA),
+    ]  # fmt: skip
+    assert [r.most for r in found] == [2_000_000_000, 10_000_000_000]
+    assert read_config(write(tmp_path, "run: make")).remote == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3", "must hold url"),
+        ("{url: 'https://a.org', path: b}", "sha256: is missing"),
+        ("{url: 'https://a.org', path: b, sha256: 1234}", "64 hexadecimal digits"),
+        ("{url: 'https://a.org', path: b, sha256: " + "0123456701234567" * 4 + "}", "in quotes"),
+        ("{path: b, sha256: SHA}", "must be a URL"),
+        ("{url: 'ftp://a.org/b', path: b, sha256: SHA}", "cannot be fetched"),
+        ("{url: 'file://host/b', path: b, sha256: SHA}", "cannot be fetched"),
+        ("{url: 'https://me:pw@a.org/b', path: b, sha256: SHA}", "password"),
+        ("{url: 'https://[a.org', path: b, sha256: SHA}", "remote[0].url"),
+        ("{url: 'https://a.org/b c', path: b, sha256: SHA}", "without blanks"),
+        ("{url: 'https://a.org', path: ../b, sha256: SHA}", "inside the project"),
+        ("{url: 'https://a.org', path: /b, sha256: SHA}", "inside the project"),
+        ("{url: 'https://a.org', path: b/, sha256: SHA}", "file's path"),
+        ("{url: 'https://a.org', path: ., sha256: SHA}", "no file of its own"),
+        ("{url: 'https://a.org', path: b, sha256: SHA, max_size: big}", "no size"),
+        ("{url: 'https://a.org', path: b, sha256: SHA, max_size: 0}", "no size"),
+        ("{url: 'https://a.org', path: b, sha: SHA}", "did you mean `sha256`"),
+    ],
+)
+def test_wrong_remote_inputs(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ProjectError) as caught:
+        remote(tmp_path, text.replace("SHA", SHA))
+    assert expected in f"{caught.value.message} {caught.value.hint}"
+    assert "inputs.remote" in caught.value.message
+
+
+def test_two_remote_inputs_at_one_path(tmp_path: Path) -> None:
+    one = f"{{url: 'https://a.org', path: b, sha256: {SHA}}}"
+    with pytest.raises(ProjectError, match="no file of its own"):
+        remote(tmp_path, f"{one}, {one.replace('path: b', 'path: ./b')}")
