@@ -53,6 +53,7 @@ class _Tally:
 def with_record(files: PackedFiles, dist: DistFiles) -> Compared:
     """Every packed file that RECORD names against the hash that it gives."""
     tally = _Tally()
+    tally.claimed.add(f"{dist.info}/RECORD")  # some installers leave it out of itself
     for path, digest in (dist.record or {}).items():
         tally.claimed.add(path)
         found = files.get(path)

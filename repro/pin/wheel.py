@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from repro.errors import RemoteError
 from repro.primitives.frozen import frozen
@@ -182,18 +183,16 @@ def fits(filename: str, name: str, version: str, tags: frozenset[Tag]) -> bool:
         return False
     return (
         found == canonicalize_name(name)
-        and (str(number) == _normal(version))
+        and number == _version(version)
         and (not tags or bool(own & tags))
     )
 
 
-def _normal(version: str) -> str:
-    from packaging.version import InvalidVersion, Version
-
+def _version(text: str) -> Version | None:
     try:
-        return str(Version(version))
+        return Version(text)
     except InvalidVersion:
-        return version
+        return None
 
 
 def tags_of(data: bytes) -> frozenset[Tag]:
