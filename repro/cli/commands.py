@@ -16,6 +16,7 @@ NAMES = (
     "extract",
     "run",
     "diff",
+    "log",
     "provenance",
     "doctor",
     "push",

@@ -27,6 +27,7 @@ Your folder stays as it was unless --write-back.
   repro snapshot paper.ipynb
   repro snapshot                        (with a repro.yml; `repro init` writes one)
 """
+_ENV_HELP = "Give the run this variable of your shell; its value is written into the archive."
 
 
 def register(app: typer.Typer) -> None:
@@ -51,17 +52,14 @@ def snapshot(
     tag: str | None = typer.Option(
         None, help="Add a version with this tag to the archive [replace it, tag latest]."
     ),
+    message: str | None = typer.Option(None, "-m", "--message", help="A note, for `repro log`."),
     fresh: list[str] = typer.Option(
         [], "--fresh", metavar="GLOB", help="Hide these old results before the run."
     ),
     exclude: list[str] = typer.Option([], metavar="GLOB", help="Leave these files out."),
     env: list[str] = typer.Option(
-        [],
-        "--env",
-        metavar="NAME[=VALUE]",
-        callback=_variables,
-        help="Give the run this variable of your shell; its value is written into the archive.",
-    ),  # fmt: skip
+        [], "--env", metavar="NAME[=VALUE]", callback=_variables, help=_ENV_HELP
+    ),
     self_test: bool = typer.Option(
         True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
     ),
@@ -103,6 +101,7 @@ def snapshot(
             output=output,
             name=name,
             tag=tag,
+            message=message,
             fresh=tuple(fresh),
             exclude=tuple(exclude),
             env=tuple(env),

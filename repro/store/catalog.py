@@ -156,24 +156,25 @@ def read_index(data: bytes) -> list[Descriptor]:
 
 
 def read_versions(index: Sequence[Descriptor], read: ReadBlob) -> tuple[VersionInfo, ...]:
-    """The versions of an archive in order. Raises ArchiveError; ``read`` verifies."""
-    artifacts: dict[Digest, list[ArtifactInfo]] = {}
-    for descriptor in index:
-        if descriptor.artifact_type is not None:
-            artifact = _artifact(descriptor, read)
-            subject = artifact.manifest.subject
-            assert subject is not None
-            artifacts.setdefault(subject.digest, []).append(artifact)
-    versions = []
+    """The versions of an archive in order. Raises ArchiveError; ``read`` verifies.
+
+    What follows an image in the index, up to the next image, is that version's own: two
+    versions may be one image with two recordings, or one under two names.
+    """
+    groups: list[tuple[Descriptor, list[ArtifactInfo]]] = []
     for descriptor in index:
         if descriptor.artifact_type is None:
-            own = tuple(artifacts.get(descriptor.digest, ()))
-            versions.append(_version(descriptor, own, read))
+            groups.append((descriptor, []))
+            continue
+        artifact = _artifact(descriptor, read)
+        subject = artifact.manifest.subject
+        if not groups or subject is None or subject.digest != groups[-1][0].digest:
+            _refuse("an artifact belongs to no version")
+        groups[-1][1].append(artifact)
+    versions = [_version(image, tuple(own), read) for image, own in groups]
     tags = [version.tag for version in versions]
     if not tags or len(set(tags)) != len(tags):
         _refuse("index.json has no version" if not tags else "index.json has one tag twice")
-    if set(artifacts) - {version.manifest_digest for version in versions}:
-        _refuse("an artifact belongs to no version")
     return tuple(versions)
 
 

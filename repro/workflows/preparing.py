@@ -27,6 +27,7 @@ class SnapshotRequest:
     ``NAME`` (from the shell) or ``NAME=VALUE``. ``output`` is
     the archive to write (default ``NAME.repro`` in the project). ``created`` is the
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
+    ``message`` is a note of the author about this version.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class SnapshotRequest:
     output: Path | None = None
     name: str | None = None
     tag: str | None = None
+    message: str | None = None
     fresh: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     env: tuple[str, ...] = ()

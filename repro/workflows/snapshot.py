@@ -213,6 +213,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             warnings=warnings,
             altered=prepared.environment.altered,
             in_place=tuple(in_place(observation, project.root, rules)),
+            message=request.message,
         ),
         observer,
     )
