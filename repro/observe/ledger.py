@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from repro.model.observation import Access, Connection, ProcessSeen
+from repro.observe.run_links import RunLinks
 from repro.primitives.texts import printable
 
 O_WRITE = os.O_WRONLY | os.O_RDWR
@@ -52,6 +53,7 @@ class Ledger:
     programs: list[ProcessSeen] = field(default_factory=list)
     connections: dict[tuple[int | None, str, str, int | None], None] = field(default_factory=dict)
     remarks: dict[str, None] = field(default_factory=dict)
+    links: RunLinks = field(default_factory=RunLinks)
     _interpreters: dict[tuple[str, int, int], tuple[str, ...]] = field(default_factory=dict)
     _hidden_names: frozenset[str] = frozenset()
 
@@ -89,7 +91,7 @@ class Ledger:
         if flags & (O_WRITE | os.O_CREAT | os.O_TRUNC):
             self._opened_for_writing(path, flags, process, existed())
         else:
-            self._opened_for_reading(path, process)
+            self._opened_for_reading(self.links.behind(path) or path, process)
 
     def _opened_for_writing(
         self, path: str, flags: int, process: int | None, existed: bool
@@ -146,6 +148,11 @@ class Ledger:
         if line.writer is None:
             line.writer = process
 
+    def removed(self, path: str, process: int | None) -> None:
+        """It, or the folder with all in it, is gone."""
+        self.wrote(path, process)
+        self.links.removed(path)
+
     def moved(
         self,
         old: str,
@@ -159,6 +166,7 @@ class Ledger:
             self.read(path, process)
         self.wrote(old, process)
         self.wrote(new, process)
+        self.links.moved(old, new)
 
     def startable(self, path: str, locate: Callable[[str], str]) -> tuple[str, ...] | None:
         """What the kernel opens to start ``path``: itself, its interpreters, its ELF loader.
@@ -193,7 +201,8 @@ class Ledger:
         self.programs.append(
             ProcessSeen(number=number, pid=pid, parent=parent, exe=needed[0], argv=argv, cwd=cwd)
         )
-        for each in needed:
+        for spelled in needed:
+            each = self.links.behind(spelled) or spelled
             if each in self.lines or self.existed(each):
                 self.read(each, number)
                 self._line(each).executed = True

@@ -205,18 +205,30 @@ class Notifier:
             other = self._absolute(tid, other_raw, other_base)
             self._keep(path, other, tree=name.startswith("rename"))
             if name.startswith("link"):
+                if _is_there(tid, other):
+                    return  # it fails (link(2), symlink(2))
                 self._later.append(lambda: ledger.read(path, process) if existed else None)
                 self._later.append(lambda: ledger.wrote(other, process))
             else:
+                if ledger.links:
+                    self._seen.clear()
                 below = _files_below(path) if existed else []
                 self._later.append(lambda: ledger.moved(path, other, process, existed, below))
             return
         self._keep(path)
         if name == "truncate" and existed:
             self._later.append(lambda: ledger.read(path, process))
-        if name in ("unlink", "unlinkat", "rmdir") and not existed and path not in ledger.lines:
+        if name in ("unlink", "unlinkat", "rmdir"):
+            if existed or path in ledger.lines:
+                self._later.append(lambda: ledger.removed(path, process))
+            return
+        if signature.text is not None and _is_there(tid, path):
             return
         self._later.append(lambda: ledger.wrote(path, process))
+        if signature.text is not None:
+            text = os.fsdecode(self._peek.text_at(tid, arguments[signature.text]) or b"")
+            self._later.append(lambda: ledger.links.made(path, text))
+            self._seen.clear()  # what was opened there before was something else
 
     def _keep(self, *paths: str, tree: bool = False) -> None:
         if self._before_write is not None:
@@ -298,6 +310,11 @@ def plain_path(raw: bytes) -> str:
         parts = [part for part in raw.split(b"/") if part not in (b"", b".")]
         raw = b"/" + b"/".join(parts)
     return os.fsdecode(raw)
+
+
+def _is_there(tid: int, path: str) -> bool:
+    """Whether the program sees anything at this path (absolute links: where they lead here)."""
+    return os.path.lexists(f"/proc/{tid}/root{path}")
 
 
 def _link(path: str) -> str:

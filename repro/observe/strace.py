@@ -109,7 +109,16 @@ class StraceReader:
                 self._ledger.read(paths[0], number)
             self._ledger.wrote(paths[1], number)
         else:
-            self._ledger.wrote(paths[-1], number)
+            self._changed(name, paths[-1], arguments, number)
+
+    def _changed(self, name: str, path: str, arguments: str, number: int | None) -> None:
+        if name in ("unlink", "unlinkat", "rmdir"):
+            self._ledger.removed(path, number)
+            return
+        self._ledger.wrote(path, number)
+        text = re.search(_TEXT, arguments)
+        if name.startswith("symlink") and text is not None:
+            self._ledger.links.made(path, _text(text.group(1)))
 
     def _paths(self, pid: int, arguments: str) -> Iterator[str]:
         """The paths that a call names, absolute, each with the folder before it."""

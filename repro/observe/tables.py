@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Signature:
-    """Argument positions: folder descriptor, path, flags, second descriptor and path."""
+    """Argument positions: folder descriptor, path, flags, second descriptor and path, a link's
+    text."""
 
     path: int
     base: int | None = None
     flags: int | None = None
     second: int | None = None
     second_base: int | None = None
+    text: int | None = None
 
 
 SIGNATURES: Mapping[str, Signature] = {
@@ -33,8 +35,8 @@ SIGNATURES: Mapping[str, Signature] = {
     "renameat2": Signature(1, base=0, second=3, second_base=2),
     "link": Signature(0, second=1),
     "linkat": Signature(1, base=0, second=3, second_base=2),
-    "symlink": Signature(1),
-    "symlinkat": Signature(2, base=1),
+    "symlink": Signature(1, text=0),
+    "symlinkat": Signature(2, base=1, text=0),
     "unlink": Signature(0),
     "unlinkat": Signature(1, base=0),
     "rmdir": Signature(0),
