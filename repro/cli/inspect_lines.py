@@ -109,6 +109,9 @@ def file_lines(document: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {key:<9} {printable(package[key])}"
     if document.get("member"):
         yield f"  member    {printable(document['member'])}"
+    if document.get("remote"):
+        how = "fetched" if document["remote"]["placed"] else "declared"
+        yield f"  {how:<9} from {printable(document['remote']['url'])}"
     if document.get("commit"):
         commit = document["commit"]
         yield "  commit    " + _STATES[commit["state"]].format(

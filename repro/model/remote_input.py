@@ -26,16 +26,26 @@ class RemoteInput:
 
 @frozen
 class RemoteSource:
-    """A remote input that took part in a run: its bytes had this digest and size."""
+    """A remote input that took part in a run: its bytes had this digest and size.
+
+    ``placed``: it was put there for the run; else it lay in the project before.
+    """
 
     url: str
     digest: Digest
     path: str
     size: int
+    placed: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The form inside the circumstances."""
-        return {"path": self.path, "url": self.url, "sha256": self.digest.hex, "size": self.size}
+        return {
+            "path": self.path,
+            "url": self.url,
+            "sha256": self.digest.hex,
+            "size": self.size,
+            "placed": self.placed,
+        }
 
     @classmethod
     def recorded(cls, circumstances: Mapping[str, Any]) -> Iterator[RemoteSource]:
@@ -50,4 +60,5 @@ class RemoteSource:
                 digest=Digest.parse("sha256:" + text(fields.get("sha256"), "remote_inputs sha256")),
                 path=path,
                 size=whole(fields.get("size"), "remote_inputs size"),
+                placed=fields.get("placed", True) is not False,
             )

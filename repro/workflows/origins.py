@@ -12,6 +12,7 @@ from repro.errors import UsageError
 from repro.model.folders import CACHES
 from repro.model.lock import Lock, LockedPackage
 from repro.model.recording import Recording
+from repro.model.remote_input import RemoteSource
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
 from repro.store.catalog import VersionInfo
@@ -74,6 +75,7 @@ def _in_image(
     places: Sequence[Place],
 ) -> dict[str, Any]:
     place = places[0]
+    remote = _remote(recording, place)
     bearer = contents.bytes_of(place)
     packages = packages_of(place, lock.packages)
     found: dict[str, Any] = {
@@ -93,7 +95,9 @@ def _in_image(
         "from": _WORDS.get(place.origin, "a package"),
         "packages": [each.to_json() for each in packages],
         "member": member_of(place, packages),
-        "commit": _commit(recording, place),
+        "remote": remote.to_json() if remote is not None else None,
+        # What was put there for the run was not in the folder when git was asked.
+        "commit": None if remote is not None and remote.placed else _commit(recording, place),
     }
     if place.type == "folder":
         found["holds"] = summary(contents.below(place.path))
@@ -135,6 +139,15 @@ def member_of(place: Place, packages: Sequence[LockedPackage]) -> str | None:
         if place.path.startswith(folder + "/"):
             return place.path[len(folder) + 1 :]
     return place.path.lstrip("/")
+
+
+def _remote(recording: Recording, place: Place) -> RemoteSource | None:
+    """Where a remote input of the project was fetched from."""
+    root = recording.claims.root
+    for source in RemoteSource.recorded(recording.circumstances):
+        if f"{root}/{source.path}" == place.path:
+            return source
+    return None
 
 
 def _commit(recording: Recording, place: Place) -> dict[str, Any] | None:

@@ -107,13 +107,14 @@ def _one(
     started = time.monotonic()
     shown = printable(wanted.path, 80)
     if os.path.lexists(place):
-        size, how = _there(wanted, place), "already there"
+        size, how, here = _there(wanted, place), "already there", True
     else:
         size, cached = _bring(wanted, place, downloads, found, observer)
+        here = False
         how = "from the cache" if cached else f"from {host_of(wanted.url)}"
     text = f"{shown} · {human_size(size)} {how} · sha256 as declared"
     observer(done("fetch", text, time.monotonic() - started))
-    return _source(wanted, size)
+    return _source(wanted, size, placed=not here)
 
 
 def _there(wanted: RemoteInput, place: str) -> int:
@@ -170,8 +171,10 @@ def _bring(
     return size, cached
 
 
-def _source(wanted: RemoteInput, size: int) -> RemoteSource:
-    return RemoteSource(url=wanted.url, digest=wanted.digest, path=wanted.path, size=size)
+def _source(wanted: RemoteInput, size: int, *, placed: bool = True) -> RemoteSource:
+    return RemoteSource(
+        url=wanted.url, digest=wanted.digest, path=wanted.path, size=size, placed=placed
+    )
 
 
 def _digest(path: str) -> Digest:

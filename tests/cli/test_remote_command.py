@@ -75,7 +75,7 @@ def test_fetched_packed_and_offline_from_then_on(lab: Lab) -> None:
     shown = json.loads(lab.repro("inspect", str(lab.archive), "--json").stdout)
     assert shown["remote_inputs"] == [
         {"path": "data/d.txt", "url": url, "sha256": hashlib.sha256(DATA).hexdigest(),
-         "size": len(DATA)}
+         "size": len(DATA), "placed": True}
     ]  # fmt: skip
     data = [layer for layer in shown["layers"] if layer["kind"] == "data"]
     assert data and data[0]["uncompressed_size"] > len(DATA)

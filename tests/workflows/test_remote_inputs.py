@@ -57,7 +57,7 @@ def test_there_for_the_run_and_gone_afterwards(server: WebServer, lab: Lab) -> N
         assert (lab.root / "data/in/d.csv").stat().st_mode & 0o777 == 0o644
         assert [source.to_json() for source in remote.sources] == [
             {"path": "data/in/d.csv", "url": server.url("/d"), "sha256": Digest.of(DATA).hex,
-             "size": len(DATA)}
+             "size": len(DATA), "placed": True}
         ]  # fmt: skip
     assert lab.names() == []
     shown = [event for event in lab.events if event.kind is EventKind.PROGRESS]
@@ -83,7 +83,7 @@ def test_what_the_author_has_stays(server: WebServer, lab: Lab) -> None:
     (lab.root / "here.csv").write_bytes(DATA)
     inputs = (want(server.url("/d")), want("http://127.0.0.1:1/never", path="here.csv"))
     with lab.place(*inputs) as remote:
-        assert len(remote.sources) == 2
+        assert [source.placed for source in remote.sources] == [True, False]
     assert lab.names() == ["data", "data/own.txt", "here.csv"]
     assert "already there" in lab.events[-1].text
 

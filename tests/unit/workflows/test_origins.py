@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from repro.cli.inspect_lines import archive_lines, file_lines, left_out_lines
-from repro.errors import UsageError
+from repro.errors import ArchiveError, UsageError
 from repro.model.entry import LayerKind
 from repro.model.lock import Grade, Lock, LockedPackage
 from repro.primitives.digest import Digest
@@ -224,3 +224,38 @@ def test_terminal_text_of_strangers_is_harmless(tmp_path: Path) -> None:
     )  # fmt: skip
     lines = [*file_lines(origin(path, None, "/x\x1b[2J")), *left_out_lines(inspect(path, None))]
     assert not [line for line in lines if "\x1b" in line or "\x07" in line]
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_a_remote_input_and_where_it_came_from(tmp_path: Path, placed: bool) -> None:
+    source = {
+        "path": "data/in.csv", "url": "https://a.org/in.csv", "sha256": "a" * 64, "size": 2,
+        "placed": placed,
+    }  # fmt: skip
+    path = tmp_path / "r.repro"
+    make_archive(
+        path, tmp_path / "work",
+        files=[file(f"{ROOT}/data/in.csv", b"1\n"), file(f"{ROOT}/analysis.py", b"x")],
+        circumstances={"git": GIT, "remote_inputs": [source]},
+    )  # fmt: skip
+    found = origin(path, None, "data/in.csv")
+    assert found["remote"] == source
+    assert (found["commit"] is None) == placed, "git was asked before it was put there"
+    lines = "\n".join(file_lines(found))
+    assert "from https://a.org/in.csv" in lines and ("fetched" in lines) == placed
+    assert origin(path, None, "analysis.py")["remote"] is None
+    document = inspect(path, None)
+    assert document["remote_inputs"] == [source]
+    assert any("data/in.csv from https://a.org/in.csv" in line for line in archive_lines(document))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [3, [3], [{"path": "../x", "url": "u", "sha256": "a" * 64, "size": 1}],
+     [{"path": "x", "url": "u", "sha256": "short", "size": 1}], [{"path": "x", "sha256": "a" * 64}]],
+)  # fmt: skip
+def test_malformed_remote_inputs(tmp_path: Path, hostile: object) -> None:
+    path = tmp_path / "r.repro"
+    make_archive(path, tmp_path / "work", circumstances={"remote_inputs": hostile})
+    with pytest.raises(ArchiveError):
+        inspect(path, None)
