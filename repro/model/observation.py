@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from enum import Enum
 
 from repro.model.entry import FileEntry
@@ -77,6 +79,8 @@ class Observation:
     host folder that holds what the run wrote in the project (the tree below it mirrors
     the project root); ``before`` is the folder with first states of files overwritten in
     place (``in-place`` capture only). ``changes`` maps paths relative to the project root.
+    ``outside`` leads from files elsewhere that the run changed (real paths) to copies of
+    their state before it.
     """
 
     tracer: str
@@ -89,6 +93,7 @@ class Observation:
     limits: tuple[str, ...]
     upper: str
     before: str | None = None
+    outside: Mapping[str, str] = field(default_factory=dict)
 
 
 @frozen

@@ -21,7 +21,13 @@ from repro.observe.closure_full import environments_in_use
 from repro.observe.closure_keepers import Keepers
 from repro.observe.closure_libraries import Libraries, configured_folders
 from repro.observe.closure_order import ordered
-from repro.observe.closure_outside import TEMPORARY, outside_warnings, written_warnings, plain_files
+from repro.observe.closure_outside import (
+    data_folders,
+    folders_in,
+    outside_warnings,
+    plain_files,
+    written_warnings,
+)
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
 from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles
@@ -303,12 +309,10 @@ class _Builder:
 
     def _fill_listed(self) -> None:
         """The other files of data folders that were listed: their names matter, too."""
-        data = {path.rpartition("/")[0] for path in self._outside}
+        data = data_folders(self._outside, self._home, self._root)
         for folder in sorted(self._listed_outside & data, key=os.fsencode):
-            if folder == self._home or folder.startswith(f"{self._home}/."):
-                continue
-            if folder + "/" in TEMPORARY:
-                continue
+            for below in folders_in(folder):
+                self._folder(below, LayerKind.DATA, "unowned")
             found = [path for path in plain_files(folder) if not self._looks_secret(path)]
             found = [path for path in found if path not in self._entries]
             size = sum(_size(path) for path in found)

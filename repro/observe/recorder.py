@@ -18,6 +18,7 @@ from repro.observe.capture import SCRATCH, overlay_changes
 from repro.observe.inplace import InPlace
 from repro.observe.launch import Launch, find_program, launch, program_places
 from repro.observe.ledger import Ledger
+from repro.observe.outside import Outside
 from repro.observe.probe import reason_against_notify
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import remove_tree
@@ -71,6 +72,9 @@ class _Session:
         self._work = os.path.join(self._scratch, "work")
         self._before = os.path.join(self._scratch, "before")
         os.mkdir(self._upper)
+        kept = os.path.join(self._scratch, "outside")
+        os.mkdir(kept)
+        self._outside = Outside(request.root, kept)
         self._in_place: InPlace | None = None
         self._copied: Mapping[str, overlay.Stamp] = {}
         if overlaid:
@@ -102,7 +106,7 @@ class _Session:
             remove_tree(Path(self._work))
         else:
             self._limits += self._in_place.trouble
-        self._limits += list(self._ledger.remarks)
+        self._limits += [*self._outside.trouble, *self._ledger.remarks]
         return Observation(
             tracer=self._tracer,
             capture="overlay" if self._in_place is None else "in-place",
@@ -114,6 +118,7 @@ class _Session:
             limits=tuple(dict.fromkeys(self._limits)),
             upper=self._upper,
             before=None if self._in_place is None else self._before,
+            outside=self._outside.changed(),
         )
 
     def _check_commands(self) -> None:
@@ -202,10 +207,15 @@ class _Session:
                 stdin=stdin,
                 timeout=step.timeout,
                 on_output=request.on_output,
-                before_write=self._in_place.keep if self._in_place is not None else None,
+                before_write=self._before_write,
             ),
             self._ledger,
         )
+
+    def _before_write(self, path: str, tree: bool) -> None:
+        if self._in_place is not None:
+            self._in_place.keep(path, tree)
+        self._outside.keep(path)
 
     def _read_strace(self, log: Path, cwd: str) -> None:
         reader = strace.StraceReader(self._ledger, cwd, self._made_or_there)
