@@ -23,7 +23,6 @@ _LOG_BYTES = 256 << 10
 _DNS = 53
 _MOST_LINES = 10
 _SOURCES = (".py", ".pyw", ".r", ".rmd", ".qmd", ".sh", ".bash", ".mk", ".smk", ".ipynb")
-_KERNELS = ("ipykernel_launcher", ".repro/notebook.py")
 _FROM_LOG, _FROM_SOURCE = "from the log of the sealed run", "from reading the source"
 
 
@@ -136,9 +135,6 @@ def _wanted(observation: Observation, root: str) -> list[_Wanted]:
         process = _process(observation.processes, number)
         if port == _DNS and (number in asked or local):
             continue
-        if local and process is not None and any(k in w for w in process.argv for k in _KERNELS):
-            # A notebook's kernel and its client talk by loopback, in the sealed rerun too.
-            continue
         found.append(
             _Wanted(
                 program="a program" if process is None else _program(process),
@@ -177,7 +173,10 @@ def is_local(seen: Connection) -> bool:
 
 
 def _is_blamed(wanted: _Wanted, trouble: Trouble | None, candidates: Sequence[_Candidate]) -> bool:
-    """Whether a service of this machine is what the failed rerun missed."""
+    """Whether a service of this machine is what the failed rerun missed.
+
+    Most talk by loopback works sealed as well: a notebook's kernel with its client, workers.
+    """
     if trouble is None:
         return False
     if trouble.hosts:
