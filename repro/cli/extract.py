@@ -11,11 +11,12 @@ from repro.cli import context
 from repro.cli.render import observer_for
 from repro.primitives.texts import human_size
 
-HELP = """Take the project's files, or its recorded results, out of an archive.
+HELP = """Take the project's files, its recorded results, or lists of its packages out of an archive.
 
 \b
   repro extract paper.repro folder
   repro extract --results paper.repro folder
+  repro extract --locks paper.repro folder      pylock.toml, apt.txt, renv.lock …
 """
 
 
@@ -28,6 +29,9 @@ def extract(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     folder: Path = typer.Argument(..., help="A new or empty folder."),
     results: bool = typer.Option(False, "--results", help="The recorded results."),
+    locks: bool = typer.Option(
+        False, "--locks", help="Lists that package managers install its packages from."
+    ),
     force: bool = typer.Option(False, "--force", help="Write into a folder that has files."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
@@ -39,6 +43,9 @@ def extract(
 
     observer = observer_for(quiet=quiet)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
+    if locks:
+        _locks(path, tag, folder, force, json_)
+        return
     done = take(
         path,
         tag,
@@ -62,3 +69,22 @@ def extract(
     for line in done.skipped:
         print(f"not written: {line}", file=sys.stderr)
     print(f"{done.files} files, {human_size(done.size)}, in {done.folder}")
+
+
+def _locks(path: Path, tag: str | None, folder: Path, force: bool, json_: bool) -> None:
+    """Write the lists and say what each is good for."""
+    from repro.workflows.locks import write_locks
+
+    written = write_locks(path, tag, folder, force=force)
+    if json_:
+        lists = [
+            {"name": each.name, "exact": each.exact, "total": each.total, "how": each.how}
+            for each in written
+        ]
+        context.print_json(
+            {"schema": "repro.extract-locks/1", "folder": str(folder), "lists": lists}
+        )
+        return
+    for each in written:
+        print(f"{each.name}: {each.total} packages, {each.exact} by address and hash; {each.how}")
+    print(f"lock.json: everything that is known of each, in {folder}")

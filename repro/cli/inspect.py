@@ -30,6 +30,7 @@ def inspect(
     ),
     layers: bool = typer.Option(False, "--layers", help="What weighs in each layer, and why."),
     pins: bool = typer.Option(False, "--pins", help="List every package with its pin."),
+    sbom: bool = typer.Option(False, "--sbom", help="Print the bill of materials (CycloneDX 1.6)."),
     left_out: bool = typer.Option(False, "--left-out", help="List what was not packed, and why."),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
@@ -44,8 +45,12 @@ def inspect(
 
         _print(origin(*reference, file), lines.file_lines, json_)
         return
+    from repro.workflows.inspect import bill_of_materials
     from repro.workflows.inspect import inspect as look
 
+    if sbom:
+        context.print_json(bill_of_materials(*reference))
+        return
     document = look(*reference, contents=layers)
     if json_:
         context.print_json(document)

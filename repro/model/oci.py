@@ -31,6 +31,7 @@ CIRCUMSTANCES = "application/vnd.repro.circumstances.v1+json"
 RESULTS = "application/vnd.repro.results.v1.tar+zstd"
 LOCK = "application/vnd.repro.lock.v1+json"
 TOC = "application/vnd.repro.toc.v1+json+zstd"
+SBOM = "application/vnd.cyclonedx+json"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 LABEL_SCHEMA = "org.repro.schema"

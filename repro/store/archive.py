@@ -21,6 +21,7 @@ from repro.model.oci import (
     LOCK_SCHEMA,
     RECORDING,
     RESULTS,
+    SBOM,
     Descriptor,
     mapping,
     sequence,
@@ -191,6 +192,18 @@ class Archive:
         document = dict(mapping(load(data, "lock"), "lock"))
         _check_schema(document, LOCK_SCHEMA, "lock")
         return document
+
+    def sbom_json(self, version: VersionInfo) -> dict[str, Any]:
+        """The version's bill of materials (CycloneDX). Raises UsageError when it has none."""
+        artifact = version.artifact(SBOM)
+        found = artifact.blob(SBOM) if artifact else None
+        if found is None:
+            raise UsageError(
+                f"{self._label} has no bill of materials for {version.tag}",
+                hint="an older repro made it; `repro inspect --pins` lists its packages",
+                slug="no-sbom",
+            )
+        return dict(mapping(load(self.read_blob(found), "bill of materials"), "bill of materials"))
 
     def results(self, version: VersionInfo) -> Mapping[str, OutputFile]:
         """The recorded outputs by path, each checked against the claims.

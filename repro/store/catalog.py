@@ -22,6 +22,7 @@ from repro.model.oci import (
     MANIFEST,
     REF_NAME,
     RESULTS,
+    SBOM,
     SCHEMA,
     TOC,
     Descriptor,
@@ -52,6 +53,7 @@ _NAMES = {
     RESULTS: "the recorded results",
     LOCK: "the lock",
     TOC: "a file list",
+    SBOM: "the bill of materials",
 }
 
 

@@ -17,6 +17,7 @@ from repro.model.oci import (
     MANIFEST,
     REF_NAME,
     RESULTS,
+    SBOM,
     TOC,
     Descriptor,
     ImageConfig,
@@ -153,7 +154,7 @@ def _order(versions: Sequence[Version], made: Sequence[_Document]) -> dict[Diges
     for document in made:
         small += [*document.descriptors, document.manifest.config]
     parts = [blob for v in versions for artifact in v.artifacts for blob in artifact.blobs]
-    late = (TOC, RESULTS)
+    late = (SBOM, TOC, RESULTS)
     small += [blob for blob in parts if blob.media_type not in late]
     if any(version.artifacts for version in versions):
         empty = Descriptor(media_type=EMPTY, digest=Digest.of(EMPTY_BYTES), size=len(EMPTY_BYTES))

@@ -45,7 +45,7 @@ def extract(
     ``target`` must be new or empty, unless ``force``: then files are replaced. Links that
     lead outside the folder are not made. Raises UsageError, ArchiveError.
     """
-    target = _target(target, force)
+    target = new_folder(target, force)
     with Archive.open(path) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
@@ -62,7 +62,8 @@ def extract(
         return _project(chosen, recording.claims.root, target)
 
 
-def _target(target: Path, force: bool) -> Path:
+def new_folder(target: Path, force: bool) -> Path:
+    """``target``, made when it is not there. Raises UsageError when it holds something."""
     if target.exists() and not target.is_dir():
         raise UsageError(f"{printable(str(target))} is not a folder")
     if target.is_dir() and any(target.iterdir()) and not force:

@@ -68,6 +68,12 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
         }  # fmt: skip
 
 
+def bill_of_materials(path: Path, tag: str | None) -> dict[str, Any]:
+    """The CycloneDX document of one version. Raises UsageError when it has none."""
+    with Archive.open(path) as archive:
+        return archive.sbom_json(archive.version(tag))
+
+
 def run_facts(recording: Recording) -> dict[str, Any]:
     """Seconds and peak memory (bytes) of the author's run; None where not recorded."""
     steps = [s for s in recording.circumstances.get("steps", []) if isinstance(s, dict)]

@@ -20,6 +20,7 @@ from repro.model.oci import (
     CLAIMS,
     LOCK,
     RECORDING,
+    SBOM,
     TOC,
     ImageConfig,
     oci_architecture,
@@ -36,6 +37,7 @@ from repro.primitives.events import Event, EventKind, Observer, done
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.project.audit_paths import Here
+from repro.report.sbom import sbom
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
@@ -284,12 +286,21 @@ def _write(
         ),
     )
     lock = Artifact(artifact_type=LOCK, blobs=(blobs.describe(dump(request.lock.to_json()), LOCK),))
+    bill = sbom(
+        request.lock,
+        name=request.claims.name,
+        digest=str(Digest.of(config.to_bytes())),
+        architecture=config.architecture,
+        clamp=request.clamp,
+        version=__version__,
+    )
+    materials = Artifact(artifact_type=SBOM, blobs=(blobs.describe(dump(bill), SBOM),))
     toc = Artifact(artifact_type=TOC, blobs=tuple(each.toc for each in built))
     version = Version(
         tag=request.tag,
         config=config.to_bytes(),
         layers=tuple(each.layer for each in built),
-        artifacts=(recording, lock, toc),
+        artifacts=(recording, lock, materials, toc),
     )
     readme = readme_text(request.claims.name, Digest.of(config.to_bytes()), request.claims)
     if not request.add or not path.is_file():
