@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Case:
     """``benign`` must be at least equivalent to ``base``, ``close`` exactly close, ``faults``
-    never better than undecided (``different`` where the format is understood)."""
+    never better than undecided (``different`` where the format is understood; undecided for the
+    labels in ``beyond``). ``sealed`` means that each side takes a child process."""
 
     path: str
     base: bytes
@@ -27,6 +28,8 @@ class Case:
     close: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, bytes] = field(default_factory=dict)
     opaque: bool = False
+    sealed: bool = False
+    beyond: tuple[str, ...] = ()
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -186,7 +189,7 @@ def zipped(members: dict[str, bytes], *, year: int = 2024, level: int = 6) -> by
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, (year, 1, 2, 3, 4, 6)), data,
-                             zipfile.ZIP_DEFLATED)  # fmt: skip
+                             zipfile.ZIP_DEFLATED, level)  # fmt: skip
     return out.getvalue()
 
 
@@ -341,6 +344,7 @@ def cases() -> dict[str, Case]:
                 "integer": _swap(YAML, b"12", b"13"),
                 "alias": YAML + b"x: &a [1]\ny: *a\n",
             },
+            beyond=("alias",),
         ),
         "png": Case(
             "plot.png",
@@ -389,6 +393,7 @@ def cases() -> dict[str, Case]:
                 "loose reference": svg().replace(b"url(#p0a1b2c3d4e)", b"url(#axes_1)"),
                 "entity": svg().replace(b'svg11.dtd">', b'svg11.dtd" [<!ENTITY a "b">]>'),
             },
+            beyond=("entity",),
         ),
         "pdf": Case(
             "plot.pdf",
@@ -439,7 +444,7 @@ def cases() -> dict[str, Case]:
             benign={
                 "times": zipped({"a.csv": TABLE, "b.txt": REPORT}, year=2025),
                 "order": zipped({"b.txt": REPORT, "a.csv": TABLE}),
-                "level": zipped({"a.csv": TABLE, "b.txt": REPORT}, level=1),
+                "level": zipped({"a.csv": TABLE, "b.txt": REPORT}, level=0),
                 "date inside": zipped(
                     {"a.csv": TABLE, "b.txt": REPORT.replace(b"2024-", b"2025-")}
                 ),

@@ -1,0 +1,140 @@
+"""Arrays of plain numbers as bytes with a type and a shape, compared element by element."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from repro.compare.findings import Findings
+from repro.primitives.frozen import frozen
+
+CODES = {
+    "f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q",
+    "u1": "B", "u2": "H", "u4": "I", "u8": "Q", "b1": "?", "c8": "f", "c16": "d",
+}  # fmt: skip
+_BLOCK = 1 << 13
+_R_NA = 1954
+
+
+@frozen
+class Array:
+    """Numbers as they lie in a file.
+
+    ``type`` is NumPy's short form with the byte order first (``<f8``, ``>i4``, ``|u1``);
+    one that is not in ``CODES`` is compared by its bytes. ``fortran`` tells that the first
+    index runs fastest; ``missing`` that R's NA is told from NaN by its payload.
+    """
+
+    type: str
+    shape: tuple[int, ...]
+    data: bytes
+    fortran: bool = False
+    missing: bool = False
+
+    @property
+    def plain(self) -> str:
+        """The type without its byte order."""
+        return self.type.lstrip("<>|=")
+
+    @property
+    def size(self) -> int:
+        """The bytes that type and shape ask for; -1 where the type is not known."""
+        return math.prod(self.shape) * int(self.plain[1:]) if self.plain in CODES else -1
+
+    def __str__(self) -> str:
+        return f"{' x '.join(map(str, self.shape)) or 'one'} {self.type}"
+
+
+def compare_arrays(
+    old: Array, new: Array, findings: Findings, where: str = "the array", place: str = ""
+) -> None:
+    """Compare type, shape and elements; integers are exact, floats have the tolerance.
+
+    The order of storage and of bytes counts as part of the type. An element's place is
+    ``place`` and its index (``[0, 3]``).
+    """
+    for what in ("type", "shape", "fortran"):
+        left, right = getattr(old, what), getattr(new, what)
+        if left != right:
+            name = "order of storage" if what == "fortran" else what
+            findings.differ(where, f"another {name}", str(left), str(right))
+            return
+    if old.data == new.data:
+        if old.plain in CODES:
+            findings.tally.equal(math.prod(old.shape))
+    elif old.plain in CODES:
+        _numbers(old, new, findings, place)
+        if not findings.tally.signed_zero:
+            findings.otherwise("bits that carry no number (the payload of NaN)")
+    else:
+        findings.differ(where, f"its bytes differ (type {old.type[:60]})")
+
+
+def _numbers(old: Array, new: Array, findings: Findings, place: str) -> None:
+    code = CODES[old.plain]
+    order = ">" if old.type[0] == ">" else "<"
+    width = struct.calcsize(f"<{code}")
+    total = len(old.data) // width
+    for start in range(0, total, _BLOCK):
+        stop = min(start + _BLOCK, total)
+        one, two = old.data[start * width : stop * width], new.data[start * width : stop * width]
+        if one == two:
+            findings.tally.equal(stop - start)
+            continue
+        values = struct.unpack(f"{order}{stop - start}{code}", one)
+        others = struct.unpack(f"{order}{stop - start}{code}", two)
+        for offset, (left, right) in enumerate(zip(values, others, strict=True)):
+            if left == right and left:
+                findings.tally.equal(1)
+                continue
+            element = _Element(array=old, other=new, number=start + offset, place=place)
+            element.compare(left, right, findings)
+    if old.plain in ("f2", "f4", "c8") and findings.tally.differ:
+        findings.note("steps (ulp) are not counted for numbers narrower than 64 bits")
+
+
+@frozen
+class _Element:
+    array: Array
+    other: Array
+    number: int
+    place: str
+
+    def compare(self, old: float | int | bool, new: float | int | bool, findings: Findings) -> None:
+        if isinstance(old, float) and isinstance(new, float):
+            self._floats(old, new, findings)
+        elif old == new:
+            findings.tally.equal(1)
+        elif not findings.tally.whole(self.where, int(old), int(new)):
+            findings.differ(self.where, "an integer differs", str(old), str(new))
+
+    def _floats(self, old: float, new: float, findings: Findings) -> None:
+        if old != old and new != new:
+            findings.tally.equal(1)
+            if self.array.missing and self._is_na(self.array) != self._is_na(self.other):
+                findings.differ(self.where, "NA is not NaN")
+        elif old == new:
+            findings.tally.add("", old, new)
+        else:
+            steps = self.array.plain in ("f8", "c16")
+            findings.number(self.where, old, new, (repr(old), repr(new)), steps=steps)
+
+    def _is_na(self, array: Array) -> bool:
+        # R-ints.html, "NA": a NaN whose lower word is 1954.
+        word = array.data[8 * self.number : 8 * self.number + 8]
+        number = int.from_bytes(word, "big" if array.type[0] == ">" else "little")
+        return number & 0xFFFFFFFF == _R_NA
+
+    @property
+    def where(self) -> str:
+        number = self.number // 2 if self.array.plain[0] == "c" else self.number
+        return f"{self.place}{_index(number, self.array)}"
+
+
+def _index(number: int, array: Array) -> str:
+    indices = []
+    for size in array.shape if array.fortran else array.shape[::-1]:
+        indices.append(number % size if size else 0)
+        number //= size or 1
+    ordered = indices if array.fortran else indices[::-1]
+    return "[" + ", ".join(map(str, ordered)) + "]"
