@@ -84,10 +84,13 @@ def search(path: str, stream: BinaryIO, size: int, *, foreign: bool = False) -> 
     return Searched(found=_told(path, places), size=size)
 
 
-def search_text(path: str, text: str) -> tuple[SecretFound, ...]:
-    """Search one recorded value (a variable as ``NAME=value``, a command line)."""
+def search_text(path: str, text: str, *, certain: bool = False) -> tuple[SecretFound, ...]:
+    """Search one recorded value (a variable as ``NAME=value``, a command line).
+
+    ``certain``: for credentials of a known form only.
+    """
     data = text.encode("utf-8", "surrogateescape")
-    found = _told(path, _places(iter([data]), _loose))
+    found = _told(path, _places(iter([data]), _strict if certain else _loose))
     return tuple(SecretFound(path=path, line=0, kind=each.kind) for each in found)
 
 
