@@ -40,7 +40,6 @@ from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.frames import FRAME, FrameWriter
 from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header, padding
-from repro.primitives.tarread import Limits
 from repro.primitives.texts import printable
 
 TOC_SCHEMA = "repro.toc/1"
@@ -201,7 +200,6 @@ def _write_blob(
             digest, diff_id = frames.finish()
             out.flush()
             os.fchmod(out.fileno(), 0o644)
-        _check_ratio(frames, kind)
         path = blobs / digest.hex
         os.replace(temporary, path)
     except BaseException:
@@ -221,18 +219,6 @@ def _write_blob(
         descriptor=descriptor, diff_id=diff_id, uncompressed_size=frames.written, kind=kind
     )
     return BuiltLayer(layer=layer, path=path, toc=toc)
-
-
-def _check_ratio(frames: FrameWriter, kind: str) -> None:
-    """What our own reader would refuse as a bomb is refused here, where it can be mended."""
-    limits = Limits()
-    if frames.written > limits.floor and frames.written > limits.ratio * frames.size:
-        raise ProjectError(
-            f"layer {kind}: {frames.written} bytes compress more than {limits.ratio}-fold, "
-            "which readers refuse as a decompression bomb",
-            hint="store the data sparsely or compressed",
-            slug="layer-ratio",
-        )
 
 
 class _Batch:

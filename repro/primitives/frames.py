@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import struct
 import threading
 import zlib
 from collections import deque
@@ -24,6 +25,12 @@ from repro.primitives.digest import Digest
 from repro.primitives.pipes import SideHash
 
 FRAME = 4 << 20
+LARGEST_RATIO = 900
+"""No frame of ours is compressed more than this: a reader that stops at decompression bombs
+(tarread.Limits) must read a data file of nothing but zeros."""
+
+_SKIPPABLE = struct.Struct("<II")
+_SKIPPABLE_MAGIC = 0x184D2A50
 _READ = 1 << 20
 _WINDOW = 128 << 20
 
@@ -90,7 +97,9 @@ class FrameWriter:
         if tool is None:
             tool = zstandard.ZstdCompressor(level=self._level, write_checksum=True)
             self._local.tool = tool
-        return tool.compress(frame)
+        packed = tool.compress(frame)
+        lacking = len(frame) // LARGEST_RATIO - len(packed)
+        return packed if lacking <= 0 else packed + _skippable(lacking)
 
     def _drain(self) -> None:
         packed = self._pending.popleft().result()
@@ -98,6 +107,12 @@ class FrameWriter:
         self._packed.update(packed)
         self.frames.append(len(packed))
         self.size += len(packed)
+
+
+def _skippable(size: int) -> bytes:
+    """A frame of at least ``size`` bytes that every decoder skips (RFC 8878, section 3.1.2)."""
+    rest = max(0, size - _SKIPPABLE.size)
+    return _SKIPPABLE.pack(_SKIPPABLE_MAGIC, rest) + bytes(rest)
 
 
 def decompressed(stream: BinaryIO, compression: str, *, chunk: int = 2 << 20) -> Iterator[bytes]:

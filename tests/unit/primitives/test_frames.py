@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from repro.errors import ArchiveError
 from repro.primitives.digest import Digest
-from repro.primitives.frames import FRAME, FrameWriter, decompressed
+from repro.primitives.frames import FRAME, LARGEST_RATIO, FrameWriter, decompressed
+from repro.primitives.tarread import Limits
 
 
 def packed(data: bytes, step: int, threads: int) -> tuple[bytes, FrameWriter]:
@@ -42,6 +47,30 @@ def test_every_frame_is_read_and_chunks_are_small() -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20)) * 2
     sizes = [len(chunk) for chunk in decompressed(io.BytesIO(bomb), "zstd")]
     assert sum(sizes) == 128 << 20 and max(sizes) <= 2 << 20
+
+
+@pytest.mark.parametrize("tail", [0, 1, FRAME // 2])
+def test_zeros_stay_below_what_readers_take_for_a_bomb(tail: int) -> None:
+    data = bytes(5 * FRAME) + random.Random(2).randbytes(FRAME) + bytes(FRAME + tail)
+    raw, frames = packed(data, 1 << 20, 2)
+    assert b"".join(decompressed(io.BytesIO(raw), "zstd")) == data
+    assert all(size >= FRAME // LARGEST_RATIO for size in frames.frames[:6])
+    alone, _ = packed(bytes(100 * FRAME), FRAME, 2)
+    limits = Limits()
+    assert LARGEST_RATIO < 100 * FRAME / len(alone) * 1.01 and LARGEST_RATIO < limits.ratio
+    assert 100 * FRAME / len(alone) < limits.ratio
+
+
+def test_other_decoders_skip_the_padding(tmp_path: Path) -> None:
+    tool = shutil.which("zstd")
+    if tool is None:
+        if os.environ.get("CI"):
+            pytest.fail("zstd is not installed")
+        pytest.skip("zstd is not installed")
+    data = bytes(3 * FRAME) + b"end"
+    (tmp_path / "zeros.zst").write_bytes(packed(data, 1 << 20, 2)[0])
+    done = subprocess.run([tool, "-dc", tmp_path / "zeros.zst"], capture_output=True, check=True)
+    assert done.stdout == data
 
 
 def test_gzip_members_and_plain() -> None:
