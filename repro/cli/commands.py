@@ -17,6 +17,8 @@ NAMES = (
     "run",
     "diff",
     "log",
+    "tag",
+    "prune",
     "provenance",
     "doctor",
     "push",

@@ -52,6 +52,11 @@ def added_bytes(versions: Sequence[VersionInfo]) -> list[int]:
     return added
 
 
+def needed_bytes(versions: Sequence[VersionInfo]) -> int:
+    """The bytes of the file that hold what these versions refer to."""
+    return sum(added_bytes(versions))
+
+
 def member_bytes(descriptor: Descriptor) -> int:
     """What a blob takes in the file: its header, its bytes, its padding."""
     return BLOCK + descriptor.size + padding(descriptor.size)

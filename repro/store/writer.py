@@ -81,6 +81,11 @@ def write_archive(
         ) from None
 
 
+def manifest_digests(version: Version) -> list[Digest]:
+    """The digests of a version's manifests as ``write_archive`` writes them, the image first."""
+    return [each.digest for each in _documents(version, Blobs()).descriptors]
+
+
 def _check_tags(versions: Sequence[Version]) -> None:
     seen = set()
     for version in versions:

@@ -40,14 +40,14 @@ from repro.project.audit_paths import Here
 from repro.report.sbom import sbom
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
-from repro.store.blobs import Blobs, BlobSource
+from repro.store.blobs import Blobs
 from repro.store.cache import Cache
 from repro.store.versions import Artifact, Version
-from repro.store.writer import write_archive
 from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import Rerun, rerun
+from repro.workflows.rewriting import add_version
 from repro.workflows.sealing import (
     circumstances,
     image_config,
@@ -93,9 +93,10 @@ class PackRequest:
 
 @frozen
 class Packed:
-    """A written archive: identity, size of the file in bytes, layers, and the self-test."""
+    """A written archive: identity, tag, size of the file in bytes, layers, and the self-test."""
 
     digest: Digest
+    tag: str
     size: int
     layers: tuple[BuiltLayer, ...]
     self_test: Mapping[str, Any]
@@ -128,10 +129,13 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
                 _write(request, failed, built, blobs, config, claims_bytes, test, observer)
             raise
         started = time.monotonic()
-        _write(request, request.output, built, blobs, config, claims_bytes, self_test, observer)
+        tag = _write(
+            request, request.output, built, blobs, config, claims_bytes, self_test, observer
+        )
         observer(done("write", printable(request.output.name), time.monotonic() - started))
     return Packed(
         digest=Digest.of(config.to_bytes()),
+        tag=tag,
         size=request.output.stat().st_size,
         layers=tuple(built),
         self_test=self_test,
@@ -258,8 +262,8 @@ def _write(
     claims_bytes: bytes,
     self_test: Mapping[str, Any],
     observer: Observer,
-) -> None:
-    """The documents around the layers, and the file itself."""
+) -> str:
+    """The documents around the layers, and the file itself; the tag of the new version."""
     observation = request.observation
     facts = circumstances(
         observation=observation,
@@ -303,30 +307,14 @@ def _write(
         artifacts=(recording, lock, materials, toc),
     )
     readme = readme_text(request.claims.name, Digest.of(config.to_bytes()), request.claims)
-    if not request.add or not path.is_file():
-        _archive(request, path, [version], blobs, readme, observer)
-        return
-    with Archive.open(path) as old:
-        kept = [each.as_version() for each in old.versions if each.tag != request.tag]
-        every = Blobs(others=[blobs, old])
-        _archive(request, path, [*kept, version], every, readme, observer)
-
-
-def _archive(
-    request: PackRequest,
-    path: Path,
-    versions: Sequence[Version],
-    blobs: BlobSource,
-    readme: str,
-    observer: Observer,
-) -> None:
-    write_archive(
+    return add_version(
         path,
+        version,
         name=request.claims.name,
-        versions=versions,
         blobs=blobs,
         readme=readme,
         clamp=request.clamp,
+        replace_all=not request.add,
         observer=observer,
     )
 

@@ -221,7 +221,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     return Snapshot(
         path=prepared.output,
         digest=str(packed.digest),
-        tag=request.tag or DEFAULT_TAG,
+        tag=packed.tag,
         name=project.name,
         run_seconds=sum(step.cost.wall for step in observation.steps),
         run_exit=observation.steps[-1].exit,
