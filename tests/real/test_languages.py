@@ -187,9 +187,15 @@ LIBRARY = Language(
     weighs=120,
 )  # fmt: skip
 
+RENV = Language(
+    "renv", ("/usr/bin/Rscript",), ("r:lavender", "apt:r-base-core"),
+    {"results/gini.csv": '"north",0.28571429', "results/flowers.txt": "borago\n"},
+    weighs=120,
+)  # fmt: skip
+
 
 def test_every_project_is_tested() -> None:
-    apart = {"packages", "static", "snakemake", "r-user-library"}
+    apart = {"packages", "static", "snakemake", "r-user-library", "renv"}
     assert {entry.name for entry in PROJECTS.iterdir()} == set(BY_NAME) | apart
 
 
@@ -222,6 +228,23 @@ def test_a_library_of_ones_own(bench: Bench) -> None:
     library = project.parent / "library"
     install(library, project.parent)
     check(LIBRARY, bench.go_round(project, R_LIBS_USER=str(library)))
+
+
+def test_a_project_of_renv(bench: Bench) -> None:
+    """Its library is links into the user's cache, and R's own packages are behind links that
+    the run makes."""
+    there(RENV)
+    project = bench.project("renv")
+    cache = bench.folder / "home/.cache/R/renv/cache/v5/lavender/0.3.1/0123abcd"
+    install(cache, project.parent)
+    version = "paste0('R-', getRversion()[1, 1:2], '/', R.version$platform)"
+    leaf = call("Rscript", "--vanilla", "-e", f"cat({version})").stdout
+    library = project / "renv" / "library" / leaf
+    library.mkdir(parents=True)
+    (library / "lavender").symlink_to(cache / "lavender")
+    seen = bench.go_round(project)
+    check(RENV, seen)
+    shutil.rmtree(cache)
 
 
 def there(language: Language) -> None:
