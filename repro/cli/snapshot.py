@@ -27,6 +27,9 @@ Your folder stays as it was unless --write-back.
   repro snapshot paper.ipynb
   repro snapshot                        (with a repro.yml; `repro init` writes one)
 """
+_ALLOW_HELP = "Pack this file though it looks as if it held a secret."
+_KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
+_WRITE_BACK_HELP = "Put the run's results into the project folder as well."
 _ENV_HELP = "Give the run this variable of your shell; its value is written into the archive."
 
 
@@ -60,16 +63,13 @@ def snapshot(
     env: list[str] = typer.Option(
         [], "--env", metavar="NAME[=VALUE]", callback=_variables, help=_ENV_HELP
     ),
+    allow: list[str] = typer.Option([], metavar="FILE", help=_ALLOW_HELP),
     self_test: bool = typer.Option(
         True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
     ),
     strict: bool = typer.Option(False, "--strict", help="Exit 1 when the self-test differs."),
-    write_back: bool = typer.Option(
-        False, "--write-back", help="Put the run's results into the project folder as well."
-    ),
-    keep: bool = typer.Option(
-        False, "--keep", help="Keep an archive whose self-test failed as NAME.repro.failed."
-    ),
+    write_back: bool = typer.Option(False, "--write-back", help=_WRITE_BACK_HELP),
+    keep: bool = typer.Option(False, "--keep", help=_KEEP_HELP),
     minimal: bool = typer.Option(False, "--minimal", help="Pack only files that the run read."),
     full: bool = typer.Option(False, "--full", help="Pack the environments in use whole."),
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
@@ -105,6 +105,7 @@ def snapshot(
             fresh=tuple(fresh),
             exclude=tuple(exclude),
             env=tuple(env),
+            allow=tuple(allow),
             self_test=self_test,
             strict=strict,
             write_back=write_back,

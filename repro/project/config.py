@@ -30,7 +30,7 @@ CONFIG_NAMES = ("repro.yml", "repro.yaml")
 _MAX_CONFIG = 1 << 20
 _TOP = (
     "version", "name", "run", "steps", "notebooks", "inputs", "outputs", "environment",
-    "seed", "resources", "secrets", "paper",
+    "seed", "resources", "secrets", "allow", "paper",
 )  # fmt: skip
 _STEP = ("name", "run", "needs", "cwd", "timeout")
 _INPUTS = ("include", "exclude", "remote")
@@ -59,6 +59,8 @@ class Config:
     remote: tuple[RemoteInput, ...] = ()
     variables: Mapping[str, str] | None = None
     passed: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
     time_limit: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -80,6 +82,7 @@ def read_config(path: Path) -> Config:
     environment = _table(fields.get("environment"), "environment", _ENVIRONMENT)
     inputs = _table(fields.get("inputs"), "inputs", _INPUTS)
     resources = _table(fields.get("resources"), "resources", _RESOURCES)
+    secrets = _table(fields.get("secrets"), "secrets", ("deny",))
     paper = fields.get("paper")
     return Config(
         path=str(path),
@@ -93,6 +96,8 @@ def read_config(path: Path) -> Config:
         remote=tuple(_remote(inputs.get("remote"))),
         variables=_variables(environment.get("variables"), fields.get("seed")),
         passed=tuple(_passed(environment.get("pass"))),
+        allow=tuple(_texts(fields.get("allow"), "allow")),
+        deny=tuple(_text_list(secrets.get("deny"), "secrets.deny")),
         time_limit=_duration(resources.get("time"), "resources.time"),
         notes=tuple(_notes(fields, environment, resources)),
     )
@@ -147,13 +152,15 @@ def _table(value: object, field: str, names: tuple[str, ...]) -> Mapping[str, An
 
 
 def _text_list(value: object, field: str) -> list[str]:
+    return [_inside(item, field) for item in _texts(value, field)]
+
+
+def _texts(value: object, field: str) -> list[str]:
     if value is None:
         return []
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise _wrong(field, "must be a list of texts")
-    for item in items:
-        _inside(item, field)
     return items
 
 
@@ -398,5 +405,3 @@ def _notes(
     for key in ("python", "conda", "apt", "r", "base"):
         if environment.get(key, "auto") != "auto":
             yield f"repro.yml: environment.{key} is not applied: what the run used is packed"
-    if "secrets" in fields:
-        yield "repro.yml: secrets.deny is not applied by this version; use inputs.exclude"

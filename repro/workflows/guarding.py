@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, BinaryIO
 
 from repro.errors import ProjectError
@@ -126,10 +125,14 @@ def _files(
     for entry in entries:
         if entry.type is EntryType.FILE and entry.origin in ORIGINS and entry.content is None:
             path = entry.path.removeprefix(root + "/")
-            opened = partial(open, entry.source or entry.path, "rb")
+            opened = _opener(entry.source or entry.path)
             yield path, entry.size, entry.kind not in _OWN, opened
     for path, output in results.items():
         yield path, output.size, False, output.open
+
+
+def _opener(path: str) -> Callable[[], BinaryIO]:
+    return lambda: open(path, "rb")
 
 
 def _text(files: int, size: int, skipped: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ from repro.store.cache import Cache
 from repro.store.versions import Artifact, Version
 from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
+from repro.workflows.guarding import Guard
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import Rerun, rerun
 from repro.workflows.rewriting import add_version
@@ -88,6 +89,7 @@ class PackRequest:
     warnings: tuple[str, ...]
     altered: tuple[str, ...]
     in_place: tuple[str, ...]
+    guard: Guard
     message: str | None
 
 
@@ -279,6 +281,7 @@ def _write(
     )
     facts["remote_inputs"] = [source.to_json() for source in request.remote]
     facts["message"] = request.message
+    facts["secrets"] = request.guard.to_json()
     folder = Path(os.fspath(built[0].path)).parent
     results = build_results_layer(request.files, folder, clamp=request.clamp)
     recording = Artifact(

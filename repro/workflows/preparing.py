@@ -24,7 +24,8 @@ class SnapshotRequest:
     ``root`` is the project folder. ``command`` is a command line, or empty: then
     ``notebooks`` (relative to the project) or repro.yml say what to run; ``stdin`` is a file
     that every step reads as its standard input, from the start; ``env`` are variables as
-    ``NAME`` (from the shell) or ``NAME=VALUE``. ``output`` is
+    ``NAME`` (from the shell) or ``NAME=VALUE``; ``allow`` are patterns of files (and names of
+    values) that may hold what looks like a secret. ``output`` is
     the archive to write (default ``NAME.repro`` in the project). ``created`` is the
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
     ``message`` is a note of the author about this version.
@@ -44,6 +45,7 @@ class SnapshotRequest:
     fresh: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     self_test: bool = True
     strict: bool = False
     write_back: bool = False

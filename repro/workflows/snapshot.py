@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
 from repro.observe.capture import discard, write_back
 from repro.observe.closure import close
+from repro.pin.base import PackageSource
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
@@ -26,6 +27,7 @@ from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment
 from repro.project.globs import matches_any
 from repro.workflows.editables import name_editables
+from repro.workflows.guarding import recorded_values, refuse_secrets
 from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
 from repro.workflows.outputs import (
@@ -153,6 +155,10 @@ class _Prepared:
     git: Mapping[str, Any] | None
     remote: tuple[RemoteSource, ...]
 
+    @property
+    def allow(self) -> tuple[str, ...]:
+        return (*self.config.allow, *self.request.allow)
+
 
 def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     """From a successful observation to the written archive."""
@@ -163,19 +169,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     rules = choose_outputs(project, [path for path in written if path != RUNNER])
     started = time.monotonic()
     indexes = sources()
-    closure = close(
-        observation,
-        root=project.root,
-        home=prepared.environment.values["HOME"],
-        indexes=offered(request.scope, observation, indexes),
-        full=request.scope is Scope.FULL,
-        outputs=rules,
-        exclude=(*project.exclude, *_archives(project.root, prepared.output)),
-        include=(*prepared.config.include, *(source.path for source in prepared.remote)),
-        folders=(prepared.environment.cache,),
-        matches=matches_any,
-    )
-    closure = as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
+    closure = _closure(prepared, rules, indexes)
     lock = make_lock(closure.packages, indexes, project.root)
     lock = name_editables(lock, closure.packages, indexes, request.environ)
     observer(done("pin", _pin_text(closure), time.monotonic() - started))
@@ -187,6 +181,16 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     for warning in lost:
         observer(Event(kind=EventKind.WARNING, phase="run", text=warning))
     warnings = (*prepared.notes, *closure.warnings, *lost)
+    guard = refuse_secrets(
+        entries=closure.files,
+        results=files,
+        values=recorded_values(claims, observation, request.message),
+        documents={"git": prepared.git, "lock": lock.to_json()},
+        root=project.root,
+        allow=prepared.allow,
+        deny=prepared.config.deny,
+        observer=observer,
+    )
     plan = plan_layers(closure.files)
     packed = pack(
         PackRequest(
@@ -214,6 +218,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             altered=prepared.environment.altered,
             in_place=tuple(in_place(observation, project.root, rules)),
             message=request.message,
+            guard=guard,
         ),
         observer,
     )
@@ -230,6 +235,27 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         packed=packed,
         warnings=warnings,
     )
+
+
+def _closure(
+    prepared: _Prepared, rules: Collection[str], indexes: Sequence[PackageSource]
+) -> Closure:
+    """What the image holds, with what was added to what was observed."""
+    request, project = prepared.request, prepared.project
+    closure = close(
+        prepared.observation,
+        root=project.root,
+        home=prepared.environment.values["HOME"],
+        indexes=offered(request.scope, prepared.observation, indexes),
+        full=request.scope is Scope.FULL,
+        outputs=rules,
+        exclude=(*project.exclude, *_archives(project.root, prepared.output)),
+        include=(*prepared.config.include, *(source.path for source in prepared.remote)),
+        folders=(prepared.environment.cache,),
+        allowed=prepared.allow,
+        matches=matches_any,
+    )
+    return as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
 
 
 def _claims(
