@@ -8,10 +8,15 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
+import zstandard
+
 from repro.compare.base import Beyond, Malformed
 
 MAX_INFLATED = 64 << 20
 _LZMA_MEMORY = 128 << 20
+_ZSTD_WINDOW = 128 << 20
+# One block of zstd (RFC 8878, 3.1.1.2) turns 4 bytes into 128 KiB at most.
+_ZSTD_PIECE = 1 << 10
 
 
 class _Decompressor(Protocol):
@@ -52,6 +57,29 @@ def unbzip(data: bytes, limit: int = MAX_INFLATED) -> bytes:
 def unxz(data: bytes, limit: int = MAX_INFLATED) -> bytes:
     """All streams of an xz file."""
     return _members(data, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _LZMA_MEMORY), limit, "xz")
+
+
+def unzstd(data: bytes, limit: int = MAX_INFLATED) -> bytes:
+    """All frames of a zstd file (RFC 8878)."""
+    parts: list[bytes] = []
+    left = limit
+    while data:
+        engine = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+        position = 0
+        try:
+            while position < len(data) and not engine.eof:
+                part = engine.decompress(data[position : position + _ZSTD_PIECE])
+                position += _ZSTD_PIECE
+                parts.append(part)
+                left -= len(part)
+                if left < 0:
+                    raise Beyond(f"its zstd data hold more than {limit} bytes")
+        except zstandard.ZstdError as error:
+            raise Malformed(f"its zstd data are damaged ({error})") from None
+        if not engine.eof:
+            raise Malformed("its zstd data end too early")
+        data = engine.unused_data + data[position:]
+    return b"".join(parts)
 
 
 def _members(

@@ -18,24 +18,29 @@ def compare(path: str, old: bytes, new: bytes, **options: object) -> Comparison:
     return chosen.compare(MemoryOutput(old), MemoryOutput(new), options, path=path)
 
 
+def differing(case: Case, other: bytes) -> Comparison:
+    """Compare the base with another file, which must not be the same."""
+    assert case.base != other, "the same bytes prove nothing"
+    return compare(case.path, case.base, other)
+
+
 def benign(case: Case, label: str) -> None:
     """A benign variant is equivalent, and what was left out is named."""
-    found = compare(case.path, case.base, case.benign[label])
-    assert case.base != case.benign[label], "the same bytes prove nothing"
+    found = differing(case, case.benign[label])
     assert found.outcome is Outcome.EQUIVALENT, found
     assert found.removed, "what was left out must be named"
 
 
 def close(case: Case, label: str) -> None:
     """A variant inside the tolerance is close, and the tolerance is told."""
-    found = compare(case.path, case.base, case.close[label])
+    found = differing(case, case.close[label])
     assert found.outcome is Outcome.CLOSE, found
     assert found.tolerance.get("from") == "default" or found.notes
 
 
 def fault(case: Case, label: str) -> None:
     """A planted fault never passes; where the format is understood it is a difference."""
-    found = compare(case.path, case.base, case.faults[label])
+    found = differing(case, case.faults[label])
     assert not found.outcome.meets(Outcome.CLOSE), found
     if case.opaque or label in case.beyond:
         assert found.outcome is Outcome.UNDECIDED and found.notes, found

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 
 import comparator_checks as checks
+import pairs_archives
 import pairs_databases
 import pytest
 from comparator_checks import compare
@@ -22,7 +23,7 @@ from repro.compare.memory import MemoryOutput
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison
 
-CASES = {**cases(), **pairs_databases.cases()}
+CASES = {**cases(), **pairs_archives.cases(), **pairs_databases.cases()}
 BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]
 CLOSE = [(n, label) for n, case in CASES.items() for label in case.close]
 FAULTS = [(n, label) for n, case in CASES.items() for label in case.faults]

@@ -1,14 +1,17 @@
-"""gzip, bzip2 and xz: the header's name and time removed, then what is inside."""
+"""gzip, bzip2, xz and zstd: the header's name and time removed, then what is inside."""
 
 from __future__ import annotations
 
 from repro.compare.base import Comparator, Malformed, Task, parse_both
 from repro.compare.choose import compare_part
-from repro.compare.inflate import gunzip, unbzip, unxz
+from repro.compare.inflate import gunzip, unbzip, unxz, unzstd
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison
 
-_KINDS = ((b"\x1f\x8b", gunzip), (b"BZh", unbzip), (b"\xfd7zXZ\0", unxz))
+_KINDS = (
+    (b"\x1f\x8b", gunzip), (b"BZh", unbzip), (b"\xfd7zXZ\0", unxz), (b"\x28\xb5\x2f\xfd", unzstd),
+)  # fmt: skip
+_WHOLE = {".svgz": ".svg", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".tzst": ".tar"}
 
 
 class CompressedComparator(Comparator):
@@ -16,7 +19,7 @@ class CompressedComparator(Comparator):
 
     name = "compressed/1"
     rank = 45
-    suffixes = (".gz", ".bz2", ".xz", ".svgz")
+    suffixes = (".gz", ".bz2", ".xz", ".zst", *_WHOLE)
     magic = tuple(magic for magic, _ in _KINDS)
 
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
@@ -33,9 +36,10 @@ class CompressedComparator(Comparator):
 def _inner(path: str) -> str:
     """The content's name: ``table.csv.gz`` holds ``table.csv``."""
     stem, dot, ending = path.rpartition(".")
-    if ending.lower() == "svgz":
-        return f"{stem}.svg"
-    return stem if dot and f".{ending.lower()}" in CompressedComparator.suffixes else "content"
+    suffix = f".{ending.lower()}"
+    if not dot or suffix not in CompressedComparator.suffixes:
+        return "content"
+    return stem + _WHOLE.get(suffix, "")
 
 
 def _unpack(data: bytes) -> bytes:
