@@ -6,10 +6,14 @@ import typer
 
 from repro.cli import context
 
-HELP = """Compare two result folders, two files, or the results of two archives.
+HELP = """Compare two result folders, two files, or two archives.
 
 The same judge as `repro verify`: every path in one or both gets an outcome. Exit 0 when
-all meet --require, else 1.
+all meet --require, else 1. Of two archives (or versions: paper.repro:v1 paper.repro:v2) the
+recorded results are compared; what else changed is said below and does not count.
+
+\b
+  repro diff paper.repro:v1 paper.repro:v2 --layers    packages, files by layer, what runs
 """
 
 
@@ -22,17 +26,37 @@ def diff(
     old: str = typer.Argument(..., metavar="A", help="Folder, file or archive (ARCHIVE:TAG)."),
     new: str = typer.Argument(..., metavar="B", help="The same kind of thing."),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
+    layers: bool = typer.Option(
+        False, "--layers", help="List what else changed: packages, files by layer, what runs."
+    ),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Compare (help text: HELP)."""
     from repro.cli.verify import outcome_of
+    from repro.errors import UsageError
     from repro.report.jsondoc import outcome_document
+    from repro.workflows.diff import are_archives
     from repro.workflows.diff import diff as compare
 
-    verdict = compare(old, new, outcome_of(require))
+    bar = outcome_of(require)
+    archives = are_archives(old, new)
+    if layers and not archives:
+        raise UsageError("--layers compares two archives, or two versions of one")
+    verdict = compare(old, new, bar)
     document = outcome_document(verdict)
+    if not archives:
+        found = None
+    else:
+        from repro.workflows.changes import changes
+
+        found = changes(old, new)
     if json_:
-        context.print_json(document)
+        context.print_json(document if found is None else {**document, "changes": found})
     else:
         context.print_verdict(document)
+        if found is not None:
+            from repro.cli.changes_lines import change_lines, summary_line
+
+            for line in change_lines(found) if layers else [summary_line(found)]:
+                print(line)
     raise typer.Exit(0 if verdict.reproduced else 1)

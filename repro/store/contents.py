@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NoReturn
 
 from repro.errors import ArchiveError
@@ -37,10 +37,17 @@ class Place:
 class Contents:
     """What an image shows, and what lies hidden below; from file lists, no layer is read."""
 
-    def __init__(self, archive: Archive, version: VersionInfo) -> None:
-        """Reads the file lists. Raises ArchiveError when one is missing or damaged."""
+    def __init__(
+        self, archive: Archive, version: VersionInfo, without: Container[Digest] = ()
+    ) -> None:
+        """Reads the file lists, but not of layers with a diff_id in ``without``.
+
+        Raises ArchiveError when one is missing or damaged.
+        """
         self._places: dict[str, list[Place]] = {}
         for number, layer in enumerate(version.layers, 1):
+            if layer.diff_id in without:
+                continue
             for entry in archive.file_list(version, layer.diff_id):
                 place = _place(entry, number, layer)
                 self._places.setdefault(place.path, []).insert(0, place)

@@ -30,6 +30,11 @@ def diff(old: str, new: str, required: Outcome) -> Verdict:
     return judge_folders(old, new, required=required)
 
 
+def are_archives(old: str, new: str) -> bool:
+    """Whether both sides are archives. Raises UsageError when one is not there."""
+    return _kind(old) == _kind(new) == "archive"
+
+
 def _kind(text: str) -> str:
     path = Path(text)
     if path.is_dir():

@@ -88,3 +88,26 @@ def test_two_snapshots_at_once_are_two_versions(lab: Lab) -> None:
     assert {each["tag"] for each in log(lab)} == {"v1", "left", "right"}
     for tag in ("v1", "left", "right"):
         lab.repro("verify", "-q", f"{lab.archive}:{tag}")
+
+
+def test_diff_of_versions_names_what_else_changed(lab: Lab) -> None:
+    add(lab, "v1", "one")
+    lab.write("notes.txt", "read me\n")
+    lab.write("make.sh", "read x < notes.txt; echo $x > out.txt\n")
+    lab.repro("snapshot", "-q", "-o", str(lab.archive), "--tag", "v2", "--env", "COLOUR=blue",
+              "--", "sh", "-e", "make.sh")  # fmt: skip
+    pair = (f"{lab.archive}:v1", f"{lab.archive}:v2")
+    found = json.loads(lab.repro("diff", "--json", *pair, status=1).stdout)
+    assert found["outputs"][0]["verdict"] == "different"
+    made = found["changes"]
+    assert [each["path"] for each in made["files"]["added"]] == [str(lab.project / "notes.txt")]
+    assert [each["path"] for each in made["files"]["changed"]] == [str(lab.project / "make.sh")]
+    assert [each["path"] for each in made["outputs"]["changed"]] == ["out.txt"]
+    assert made["run"]["steps"]["new"][0]["argv"] == ["sh", "-e", "make.sh"]
+    assert made["run"]["environment"]["COLOUR"] == {"old": None, "new": "blue"}
+    shown = lab.repro("diff", *pair, status=1).stdout.splitlines()
+    assert "--layers" in shown[-1]
+    shown = lab.repro("diff", "--layers", *pair, status=1).stdout.splitlines()
+    assert "variable  + COLOUR=blue" in shown
+    assert any(line.strip().startswith(f"+ {lab.project}/notes.txt") for line in shown)
+    lab.repro("diff", "--layers", "make.sh", "notes.txt", status=2)
