@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from repro.model.lock import Lock
 from repro.model.recording import Recording
 from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
@@ -24,7 +25,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
     with Archive.open(path) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
-        lock = archive.lock_json(version)
+        lock = Lock.parse(archive.lock_json(version))
         return {
             "schema": "repro.inspect/1",
             "archive": {
@@ -51,15 +52,17 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
             "remote_inputs": [s.to_json() for s in RemoteSource.recorded(recording.circumstances)],
             "outputs": [output.to_json() for output in recording.claims.outputs],
             "pins": {
-                "packages": lock.get("packages", []),
+                "packages": [package.to_json() for package in lock.packages],
                 "grades": _grades(lock),
-                "skipped": lock.get("skipped", {}),
+                "skipped": dict(lock.skipped),
             },
             "run": run_facts(recording),
             "host": recording.circumstances.get("host", {}),
             "self_test": recording.circumstances.get("self_test", {}),
             "not_observed": recording.circumstances.get("not_observed", []),
             "warnings": recording.circumstances.get("warnings", []),
+            "secrets": recording.circumstances.get("secrets"),
+            "anonymous": recording.circumstances.get("anonymous"),
             "left_out": recording.circumstances.get("left_out", []),
             "left_out_reasons": _reasons(recording),
             "left_out_count": recording.circumstances.get("left_out_count"),
@@ -134,10 +137,8 @@ def _layers(
     ]
 
 
-def _grades(lock: dict[str, Any]) -> dict[str, int]:
+def _grades(lock: Lock) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for package in lock.get("packages", []):
-        if isinstance(package, dict):
-            grade = str(package.get("grade"))
-            counts[grade] = counts.get(grade, 0) + 1
+    for package in lock.packages:
+        counts[package.grade.value] = counts.get(package.grade.value, 0) + 1
     return counts

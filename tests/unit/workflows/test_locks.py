@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from repro.errors import UsageError
+from repro.errors import ArchiveError, UsageError
 from repro.model.lock import Grade, Lock, LockedPackage
-from repro.workflows.inspect import bill_of_materials
+from repro.workflows.inspect import bill_of_materials, inspect
 from repro.workflows.locks import write_locks
+from repro.workflows.origins import origin
 from tests.unit.store.archive_sample import make_archive
 
 LOCK = Lock(
@@ -50,3 +51,26 @@ def test_an_archive_without_a_bill_says_so(archive: Path) -> None:
     with pytest.raises(UsageError, match="no bill of materials for latest") as caught:
         bill_of_materials(archive, None)
     assert caught.value.slug == "no-sbom" and "--pins" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"packages": ["x"]}, {"packages": [{"name": "a"}]}, {"skipped": []}, {"packages": {}}],
+    ids=range(4),
+)
+def test_a_lock_of_a_stranger_is_refused_and_no_crash(
+    tmp_path: Path, document: dict[str, object]
+) -> None:
+    class Odd:
+        def to_json(self) -> dict[str, object]:
+            return {"schema": "repro.lock/1", **document}
+
+    path = tmp_path / "odd.repro"
+    make_archive(path, tmp_path / "work", lock=Odd())
+    for ask in (
+        lambda: inspect(path, None),
+        lambda: write_locks(path, None, tmp_path / "out", force=False),
+        lambda: origin(path, None, "analysis.py"),
+    ):
+        with pytest.raises(ArchiveError):
+            ask()
