@@ -34,7 +34,7 @@ _SET_PASSWORD = re.compile(rb"(?:set_?|with_?|\.)(?:pass|password|passwd|passphr
 _SETTER = re.compile(
     rb"(?:setdefault|(?:get|set|put)env|[._]get|[._]set|header)\s?\(\s{0,20}[\"']\Z"
 )
-_AFTER = (b"", b" ", b"\t", b"\r", b"\n", b",", b";", b'"', b"'", b"<")
+_AFTER = (b"", b" ", b"\t", b"\r", b"\n", b",", b";", b'"', b"'", b"<", b"}")
 _FLAGS = re.compile(
     rb"--(?:[a-z0-9]+-)*(?:pass|pwd|secret|token|key|auth|cred)([a-z0-9_-]{0,20})()" + _FLAG
 )
