@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("sh", "cat", "ls", "id", "sleep", "rm", "mkdir", "ln", "true", "kill", "env")
+PROGRAMS = ("sh", "cat", "ls", "id", "sleep", "rm", "mkdir", "ln", "true", "kill", "env", "dd")
 _LEFT_OUT = ("test", "idlelib", "site-packages", "ensurepip", "tkinter", "lib2to3", "turtledemo",
              "__pycache__")  # fmt: skip
 

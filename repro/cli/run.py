@@ -33,12 +33,17 @@ def run(
     out: Path | None = typer.Option(None, "--out", help="A new folder for what the run writes."),
     network: str = typer.Option("none", help="none, or host (then nothing is sealed off)."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
+    memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
+    cpus: str | None = typer.Option(None, help="Processors, such as 2."),
+    pids: str | None = typer.Option(None, help="Processes and threads at once."),
+    disk: str | None = typer.Option(None, help="What the run may write, such as 10G."),
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the program's output."),
 ) -> None:
     """Run sealed (help text: HELP); ends with the program's own status."""
     from repro.errors import UsageError
+    from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.run import RunRequest
     from repro.workflows.run import run as start
@@ -58,6 +63,7 @@ def run(
             network=context.network(network),
             out=out,
             timeout=timeout,
+            limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
             engine=engine,
             stdin=sys.stdin.fileno() if shell else None,
         ),

@@ -41,12 +41,27 @@ def outcome_of(text: str) -> Outcome:
     return bars[text]
 
 
+def _full(text: str) -> bool:
+    from repro.errors import UsageError
+
+    if text not in ("any", "full"):
+        raise UsageError("--require-seal takes any or full")
+    return text == "full"
+
+
 def verify(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
     report: Path | None = typer.Option(None, "--report", help="Write an HTML report here."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
+    memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
+    cpus: str | None = typer.Option(None, help="Processors, such as 2."),
+    pids: str | None = typer.Option(None, help="Processes and threads at once."),
+    disk: str | None = typer.Option(None, help="What the run may write, such as 10G."),
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
+    require_seal: str = typer.Option(
+        "any", help="full: refuse when something that can be is not enforced."
+    ),
     network: str = typer.Option("none", help="none, or host (marked in the verdict)."),
     rtol: float | None = typer.Option(
         None, help="Your own relative tolerance; shown as the reviewer's."
@@ -61,6 +76,7 @@ def verify(
 ) -> None:
     """Verify (help text: HELP)."""
     from repro.errors import UsageError
+    from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.reporting import verify_and_report
     from repro.workflows.verify import VerifyRequest
@@ -78,8 +94,10 @@ def verify(
             machine=context.machine(),
             required=outcome_of(require),
             timeout=timeout,
+            limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
             engine=engine,
             network=context.network(network),
+            full_seal=_full(require_seal),
             reviewer=own or None,
         ),
         report,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from repro.model.limits import NO_LIMITS, Limits
 from repro.primitives.frozen import frozen
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class SandboxRequest:
     ``layers`` are unpacked layer folders, lowest first. ``upper`` and ``work`` are empty
     or earlier-used folders on one file system: the thin writable layer. ``argv`` runs in
     ``cwd`` (absolute, inside) with exactly ``environment``. Output goes to the two file
-    descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``.
+    descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``. ``limits`` are
+    those of all its processes together.
     """
 
     layers: Sequence[str]
@@ -116,15 +118,20 @@ class SandboxRequest:
     stdin: int | None = None
     timeout: float | None = None
     network: str = "none"
+    limits: Limits = NO_LIMITS
 
 
 @frozen
 class SandboxResult:
-    """How a sealed command ended: exit status (128+N for a signal) and what it used."""
+    """How a sealed command ended: exit status (128+N for a signal) and what it used.
+
+    ``reached`` names the limit (memory, pids, disk) that ended it or was refused to it.
+    """
 
     exit: int
     cost: Cost
     timed_out: bool = False
+    reached: str | None = None
     first_instruction: float | None = None
 
 
@@ -144,7 +151,7 @@ class Sandbox(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
 
-    def seal(self, network: str = "none") -> Seal:
+    def seal(self, network: str = "none", limits: Limits = NO_LIMITS) -> Seal:
         """What a run with this engine would enforce."""
         ...
 

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from repro.errors import ArchiveError
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.oci import mapping, sequence, text, texts, whole
 from repro.model.step import Step
 from repro.primitives.digest import Digest
@@ -80,6 +81,7 @@ class Claims:
     declared: bool = False
     exclude: tuple[str, ...] = ()
     title: str | None = None
+    limits: Limits = NO_LIMITS
 
     def to_json(self) -> dict[str, Any]:
         """The document ``repro.claims/1``."""
@@ -95,6 +97,8 @@ class Claims:
         }
         if self.title is not None:
             found["title"] = self.title
+        if self.limits:
+            found["limits"] = self.limits.to_json()
         return found
 
     @classmethod
@@ -124,6 +128,7 @@ class Claims:
                 for item in sequence(fields.get("exclude", []), "claims.exclude")
             ),
             title=None if title is None else text(title, "claims.title"),
+            limits=Limits.parse(fields.get("limits", {})),
         )
 
 

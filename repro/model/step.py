@@ -17,13 +17,17 @@ class Cost:
 
 @frozen
 class StepSeen:
-    """How one step ended: ``exit`` is the status, 128+N for a signal; ``tail`` its last lines."""
+    """How one step ended: ``exit`` is the status, 128+N for a signal; ``tail`` its last lines.
+
+    ``reached`` names the limit (memory, pids, disk) that ended it.
+    """
 
     name: str
     exit: int
     cost: Cost
     tail: tuple[str, ...] = ()
     timed_out: bool = False
+    reached: str | None = None
 
 
 @frozen

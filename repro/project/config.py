@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from repro.errors import ProjectError
+from repro.errors import ProjectError, UsageError
+from repro.model.limits import NO_LIMITS, Limits, limits
 from repro.model.project import OutputRule
 from repro.model.remote_input import DEFAULT_MOST, RemoteInput
 from repro.model.step import Step
@@ -37,7 +38,7 @@ _INPUTS = ("include", "exclude", "remote")
 _REMOTE = ("url", "sha256", "path", "max_size")
 _OUTPUT = ("path", "compare", "required")
 _ENVIRONMENT = ("python", "conda", "apt", "r", "variables", "pass", "base")
-_RESOURCES = ("cpus", "memory", "time", "gpu")
+_RESOURCES = ("cpus", "memory", "pids", "disk", "time", "gpu")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _COMPARE = (
     "rtol", "atol", "as", "ignore", "max_pixels", "min_ssim", "sort", "key",
@@ -62,6 +63,7 @@ class Config:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     time_limit: float | None = None
+    limits: Limits = NO_LIMITS
     notes: tuple[str, ...] = ()
 
 
@@ -99,6 +101,7 @@ def read_config(path: Path) -> Config:
         allow=tuple(_texts(fields.get("allow"), "allow")),
         deny=tuple(_text_list(secrets.get("deny"), "secrets.deny")),
         time_limit=_duration(resources.get("time"), "resources.time"),
+        limits=_limits(resources),
         notes=tuple(_notes(fields, environment, resources)),
     )
 
@@ -384,6 +387,16 @@ def _passed(value: object) -> Iterable[str]:
         yield name
 
 
+def _limits(resources: Mapping[str, Any]) -> Limits:
+    """``memory: 2G``, ``cpus: 2``, ``pids: 512``, ``disk: 10G`` for the sealed reruns."""
+    names = ("memory", "cpus", "pids", "disk")
+    given = {name: str(resources[name]) for name in names if resources.get(name) is not None}
+    try:
+        return limits(**given)
+    except UsageError as error:
+        raise _wrong("resources", error.message, error.hint) from None
+
+
 def _duration(value: object, field: str) -> float | None:
     """Seconds from ``90``, ``"90s"``, ``"30m"``, ``"2h"``."""
     if value is None:
@@ -399,9 +412,8 @@ def _notes(
     environment: Mapping[str, Any],
     resources: Mapping[str, Any],
 ) -> Iterable[str]:
-    for key in ("cpus", "memory", "gpu"):
-        if key in resources:
-            yield f"repro.yml: resources.{key} is not enforced by this version"
+    if "gpu" in resources:
+        yield "repro.yml: resources.gpu is not enforced by this version"
     for key in ("python", "conda", "apt", "r", "base"):
         if environment.get(key, "auto") != "auto":
             yield f"repro.yml: environment.{key} is not applied: what the run used is packed"

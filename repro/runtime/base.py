@@ -6,6 +6,7 @@ import abc
 from typing import ClassVar
 
 from repro.errors import ReproError, RuntimeUnavailable
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.primitives.texts import printable
 from repro.runtime.request import check_request
@@ -50,13 +51,13 @@ class Runtime(abc.ABC):
     def _identity(self) -> str | None:
         return None
 
-    def seal(self, network: str = "none") -> Seal:
+    def seal(self, network: str = "none", limits: Limits = NO_LIMITS) -> Seal:
         """What a run enforces, by which mechanism, and what it does not.
 
         Raises RuntimeUnavailable when the engine is not here.
         """
         try:
-            return self._seal(network)
+            return self._seal(network, limits)
         except ReproError:
             raise
         except Exception as error:
@@ -86,7 +87,7 @@ class Runtime(abc.ABC):
     def _usable(self) -> str | None: ...
 
     @abc.abstractmethod
-    def _seal(self, network: str) -> Seal: ...
+    def _seal(self, network: str, limits: Limits) -> Seal: ...
 
     @abc.abstractmethod
     def _run(self, request: SandboxRequest) -> SandboxResult: ...

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro.errors import RuntimeUnavailable
+from repro.model.limits import Limits
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size
 from repro.runtime.base import without_mend
 from repro.runtime.choose import all_engines
+from repro.runtime.held import limits_sealed
 from repro.runtime.launcher import SAFE, find_launcher
 from repro.runtime.seccomp import AUDIT
 
@@ -144,27 +146,12 @@ def _engines() -> Iterator[Check]:
 
 
 def _limits() -> Iterator[Check]:
-    yield Check(
-        name="limits",
-        ok=True,
-        text="time only: memory, cpu, processes and disk are not limited by this version",
-    )
-    yield Check(name="cgroup", ok=True, text=_delegated())
+    """How the limits of a run are held here; tried by doing."""
+    enforced, missing = limits_sealed(Limits(memory=1 << 30, cpus=1, pids=99, disk=1 << 30))
+    for name in ("memory", "cpu", "pids limit", "disk"):
+        how = enforced.get(name, missing.get(name, ""))
+        yield Check(name=f"limit of {name.removesuffix(' limit')}", ok=True, text=how)
     yield Check(name="libc", ok=True, text=_libc())
-
-
-def _delegated() -> str:
-    """What of cgroup v2 this user could limit (cgroups(7)); not used by this version."""
-    try:
-        own = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].partition("::")[2]
-        folder = Path("/sys/fs/cgroup") / own.lstrip("/")
-        controllers = (folder / "cgroup.controllers").read_text().split()
-    except (OSError, IndexError):
-        return "no cgroup v2 here (not used by this version)"
-    if not os.access(folder / "cgroup.procs", os.W_OK):
-        return "not delegated to this user (not used by this version)"
-    named = ", ".join(sorted(controllers)) or "no controllers"
-    return f"delegated: {named} (not used by this version)"
 
 
 def _libc() -> str:

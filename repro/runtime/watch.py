@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Callable
 
 _MAX_WAIT = 2**31 - 1  # poll(2) counts milliseconds in an int
 
@@ -58,13 +59,29 @@ class Watch:
                 self._init_fd = os.pidfd_open(self._init)
         return self._init is not None
 
-    def ended(self, deadline: float | None) -> bool:
+    @property
+    def init(self) -> int | None:
+        """The sandbox's first process, as this machine numbers it; known once ``started``."""
+        return self._init
+
+    def ended(
+        self, deadline: float | None, look: Callable[[], bool] | None = None, every: float = 0.1
+    ) -> bool:
         """Wait until the launcher has ended (it is not reaped); False at ``deadline``.
 
-        ``deadline`` is a value of time.monotonic().
+        ``deadline`` is a value of time.monotonic(). ``look`` is called ``every`` so many
+        seconds; False as well when it says that it is enough.
         """
         fd = os.pidfd_open(self._pid)
         try:
+            while look is not None:
+                pause = time.monotonic() + every
+                if deadline is not None and deadline <= pause:
+                    break
+                if _wait_for(fd, pause):
+                    return True
+                if look():
+                    return False
             return _wait_for(fd, deadline)
         finally:
             os.close(fd)

@@ -47,7 +47,7 @@ from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.guarding import Guard
 from repro.workflows.places import cache_root, proofs, scratch
-from repro.workflows.rerun import Rerun, rerun
+from repro.workflows.rerun import Rerun, Terms, rerun
 from repro.workflows.rewriting import add_version
 from repro.workflows.sealing import (
     circumstances,
@@ -174,7 +174,7 @@ def _self_test(
         outcome: Rerun | None = None
         try:
             outcome = rerun(
-                sandbox, [str(layer) for layer in layers], request.claims, folder,
+                sandbox, [str(layer) for layer in layers], request.claims, folder, Terms(),
                 observer=observer,
             )  # fmt: skip
             if outcome.exit != 0:
@@ -188,6 +188,14 @@ def _self_test(
             required=Outcome.CLOSE,
             declared=request.claims.declared,
         )
+        if not verdict.reproduced:
+            for line in hidden_downloads(
+                request.observation, read_log(folder / "log"), _here(request), None
+            ):
+                text = f"asked for by network while recording, not in the sealed rerun: {line}"
+                observer(
+                    Event(kind=EventKind.WARNING, phase="self-test", code="network", text=text)
+                )
     test = _tested(request, verdict, outcome, started, observer)
     return {**test, "engine": sandbox.name}, verdict
 
@@ -229,6 +237,11 @@ class _Unstable(ReproError):
     exit_code = 1
 
 
+def _here(request: PackRequest) -> Here:
+    home = request.claims.environment.get("HOME", "/nonexistent")
+    return Here(root=request.claims.root, home=home, exists=os.path.exists)
+
+
 def _explained(
     error: RerunFailed, request: PackRequest, folder: Path, outcome: Rerun | None
 ) -> RerunFailed:
@@ -236,10 +249,8 @@ def _explained(
     notebook = None
     if outcome is not None:
         notebook = request.claims.steps[len(outcome.steps) - 1].notebook
-    here = Here(
-        root=request.claims.root, home=request.claims.environment["HOME"], exists=os.path.exists
-    )
-    wanted = hidden_downloads(request.observation, read_log(folder / "log"), here, notebook)
+    log = read_log(folder / "log")
+    wanted = hidden_downloads(request.observation, log, _here(request), notebook)
     details = [*error.details]
     hint = "the run needs something that was not packed: see the last lines above"
     if wanted:

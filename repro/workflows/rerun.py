@@ -12,6 +12,7 @@ from pathlib import Path
 
 from repro.compare.sides import outputs_in
 from repro.errors import RerunFailed
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import OutputFile, Sandbox, SandboxRequest
 from repro.model.recording import Claims
 from repro.model.step import Step, StepSeen
@@ -57,28 +58,34 @@ class Rerun:
         return self.steps[-1].tail if self.steps else ()
 
 
+@frozen
+class Terms:
+    """Under which terms steps run: ``timeout`` in seconds limits each one and replaces a
+    recorded limit; ``limits`` stand before the recorded ones."""
+
+    timeout: float | None = None
+    network: str = "none"
+    limits: Limits = NO_LIMITS
+
+
 def rerun(
     sandbox: Sandbox,
     layers: Sequence[str],
     claims: Claims,
     folder: Path,
+    terms: Terms,
     *,
-    timeout: float | None = None,
-    network: str = "none",
     observer: Observer = silent,
 ) -> Rerun:
     """Run every step of ``claims`` in one thin writable layer below ``folder``.
 
-    Stops at the first step that fails. ``timeout`` (seconds) limits each step and
-    replaces a recorded limit. Raises RuntimeUnavailable when the sandbox cannot start.
+    Stops at the first step that fails. Raises RuntimeUnavailable when the sandbox cannot start.
     """
     make_layer(folder)
     seen: list[StepSeen] = []
     for step in claims.steps:
         observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
-        seen.append(
-            run_step(sandbox, layers, claims, step, folder, timeout=timeout, network=network)
-        )
+        seen.append(run_step(sandbox, layers, claims, step, folder, terms))
         if seen[-1].exit != 0:
             break
     produced, notes = collect(folder / "upper", claims)
@@ -96,11 +103,10 @@ def step_request(
     claims: Claims,
     step: Step,
     folder: Path,
+    terms: Terms,
     *,
     stdout: int,
     stderr: int,
-    timeout: float | None,
-    network: str,
     stdin: int | None = None,
 ) -> SandboxRequest:
     """A step of a recording in the writable layer below ``folder``."""
@@ -114,8 +120,9 @@ def step_request(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        timeout=timeout,
-        network=network,
+        timeout=terms.timeout if terms.timeout is not None else step.timeout,
+        network=terms.network,
+        limits=terms.limits.over(claims.limits),
     )
 
 
@@ -158,9 +165,7 @@ def run_step(
     claims: Claims,
     step: Step,
     folder: Path,
-    *,
-    timeout: float | None,
-    network: str,
+    terms: Terms,
 ) -> StepSeen:
     """Run one step; its output goes to ``folder/log``, its last lines into the result."""
     log = folder / "log"
@@ -172,10 +177,9 @@ def run_step(
                 claims,
                 step,
                 folder,
+                terms,
                 stdout=stream.fileno(),
                 stderr=stream.fileno(),
-                timeout=timeout if timeout is not None else step.timeout,
-                network=network,
                 stdin=stdin,
             )
         )
@@ -185,6 +189,7 @@ def run_step(
         cost=result.cost,
         tail=_tail(log, start),
         timed_out=result.timed_out,
+        reached=result.reached,
     )
 
 
@@ -240,10 +245,20 @@ def step_text(step: Step) -> str:
     return printable(" ".join(words), 100)
 
 
+REACHED = {
+    "memory": "needed more memory than its limit",
+    "pids": "started more processes than its limit",
+    "disk": "wrote more to the disk than its limit",
+}
+"""A limit by name -> how it ended a run, for people."""
+
+
 def how_it_ended(step: StepSeen) -> str:
     """The end of a step that failed, for people."""
     if step.timed_out:
         return f"ran longer than its time limit ({human_time(step.cost.wall)})"
+    if step.reached is not None:
+        return REACHED[step.reached]
     if step.exit > 128:
         return f"was ended by signal {step.exit - 128}"
     return f"exited with status {step.exit}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from repro.errors import UsageError
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import Seal
 from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
@@ -17,7 +18,15 @@ from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.extract import write_outputs
 from repro.workflows.places import cache_root, proofs, scratch
-from repro.workflows.rerun import collect, make_layer, recorded_stdin, step_request, step_text
+from repro.workflows.rerun import (
+    REACHED,
+    Terms,
+    collect,
+    make_layer,
+    recorded_stdin,
+    step_request,
+    step_text,
+)
 from repro.workflows.verify import check_architecture, seal_text
 
 
@@ -38,6 +47,7 @@ class RunRequest:
     network: str = "none"
     out: Path | None = None
     timeout: float | None = None
+    limits: Limits = NO_LIMITS
     engine: str | None = None
     stdin: int | None = None
     stdout: int = 1
@@ -68,9 +78,10 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         sandbox = choose(request.engine, proofs(request.environ))
         layers = Cache(cache_root(request.environ)).layers(archive, version, observer)
         claims = recording.claims
-        seal = sandbox.seal(request.network)
+        seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
         observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
         make_layer(folder)
+        terms = Terms(timeout=request.timeout, network=request.network, limits=request.limits)
         exit_status = 0
         for step in _steps(request, claims.steps):
             observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
@@ -82,14 +93,16 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
                         claims,
                         step,
                         folder,
+                        terms,
                         stdin=request.stdin if stdin is None else stdin,
                         stdout=request.stdout,
                         stderr=request.stderr,
-                        timeout=request.timeout,
-                        network=request.network,
                     )
                 )
             exit_status = result.exit
+            if result.reached is not None:
+                text = f"{printable(step.name, 60)} {REACHED[result.reached]}"
+                observer(Event(kind=EventKind.WARNING, phase="run", text=text))
             if exit_status != 0:
                 break
         produced, notes = collect(folder / "upper", claims)

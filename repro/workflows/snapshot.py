@@ -26,6 +26,7 @@ from repro.project.config import Config
 from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment
 from repro.project.globs import matches_any
+from repro.workflows.bytecode import with_bytecode
 from repro.workflows.editables import name_editables
 from repro.workflows.guarding import recorded_values, refuse_secrets
 from repro.workflows.notebooks import RUNNER
@@ -131,7 +132,7 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
             prepared = _Prepared(
                 request=request, project=project, environment=environment, config=config,
                 findings=findings, output=output, observation=observation, notes=notes,
-                git=git, remote=remote.sources,
+                folder=folder, git=git, remote=remote.sources,
             )  # fmt: skip
             result = _finish(prepared, observer)
             if request.write_back:
@@ -151,6 +152,7 @@ class _Prepared:
     findings: Findings
     output: Path
     observation: Observation
+    folder: Path
     notes: tuple[str, ...]
     git: Mapping[str, Any] | None
     remote: tuple[RemoteSource, ...]
@@ -255,7 +257,9 @@ def _closure(
         allowed=prepared.allow,
         matches=matches_any,
     )
-    return as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
+    closure = as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
+    modules = with_bytecode(closure.files, prepared.folder, request.environ)
+    return replace(closure, files=modules)
 
 
 def _claims(
@@ -272,6 +276,7 @@ def _claims(
         # What a rerun writes into an environment is no result either.
         exclude=tuple(dict.fromkeys((*project.exclude, *environments))),
         title=project.title,
+        limits=prepared.config.limits,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import RerunFailed, RuntimeUnavailable
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.oci import oci_architecture
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
@@ -20,7 +21,7 @@ from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
 from repro.workflows.places import cache_root, proofs, scratch
-from repro.workflows.rerun import Rerun, how_it_ended, rerun, step_text
+from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun, step_text
 
 if TYPE_CHECKING:
     from repro.model.verdict import Verdict
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 @frozen
 class VerifyRequest:
-    """What to verify and how. ``timeout`` in seconds limits each step."""
+    """What to verify and how. ``timeout`` in seconds limits each step.
+
+    ``limits`` stand before the archive's own; ``full_seal`` refuses a run of which something
+    is not enforced.
+    """
 
     archive: Path
     tag: str | None
@@ -36,6 +41,8 @@ class VerifyRequest:
     machine: str
     required: Outcome = Outcome.CLOSE
     timeout: float | None = None
+    limits: Limits = NO_LIMITS
+    full_seal: bool = False
     engine: str | None = None
     network: str = "none"
     reviewer: Mapping[str, object] | None = None
@@ -93,7 +100,7 @@ class Verifier:
             sandbox = choose(request.engine, proofs(request.environ))
             checked = self._archive.verify_small(version)
             recorded = self._archive.results(version)
-            seal = sandbox.seal(request.network)
+            seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
             layers = [str(layer) for layer in hashed.result()]
         size = human_size(sum(layer.descriptor.size for layer in version.layers))
         self._note(
@@ -101,6 +108,8 @@ class Verifier:
             f"{checked + len(layers)} blobs intact · {len(layers)} layers, {size}",
             time.monotonic() - started,
         )
+        if request.full_seal:
+            check_full(seal)
         self._note("sealed", seal_text(seal, request.network))
         outcome = self._rerun(sandbox, layers, recording.claims, folder)
         # Loaded only now: the analysis does not wait for its judge (bench/README.md).
@@ -137,8 +146,7 @@ class Verifier:
             layers,
             claims,
             folder,
-            timeout=request.timeout,
-            network=request.network,
+            Terms(timeout=request.timeout, network=request.network, limits=request.limits),
             observer=self._observer,
         )
         if outcome.exit != 0:
@@ -165,13 +173,32 @@ def check_architecture(version: VersionInfo, machine: str) -> None:
         )
 
 
+_LIMIT_HINT = "give it more: --memory, --pids, --disk"
+_ENDED = {True: "timeout", False: "rerun-failed"}
+INHERENT = frozenset({"host facts"})
+"""What no engine hides and ``--require-seal full`` does not ask for."""
+
+
+def check_full(seal: Seal) -> None:
+    """Raises RuntimeUnavailable when something is not enforced that can be."""
+    missing = {name: why for name, why in seal.not_enforced.items() if name not in INHERENT}
+    if missing:
+        raise RuntimeUnavailable(
+            f"the seal is not full: {', '.join(sorted(missing))}",
+            hint="give limits: --memory 4G --cpus 2 --pids 512 --disk 10G, and no --network",
+            details=[f"{name}: {why}" for name, why in sorted(missing.items())],
+            slug="seal",
+        )
+
+
 def rerun_failed(outcome: Rerun) -> RerunFailed:
     """The error of a rerun whose last step failed."""
     last = outcome.steps[-1]
     return RerunFailed(
         f"the sealed rerun failed: step {printable(last.name, 60)!r} {how_it_ended(last)}",
         details=last.tail,
-        slug="timeout" if last.timed_out else "rerun-failed",
+        hint=_LIMIT_HINT if last.reached is not None else None,
+        slug=f"limit-{last.reached}" if last.reached else _ENDED[last.timed_out],
     )
 
 

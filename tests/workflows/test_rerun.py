@@ -12,7 +12,7 @@ from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.recording import Claims, Output
 from repro.model.step import Cost, Step
 from repro.primitives.digest import Digest
-from repro.workflows.rerun import collect, how_it_ended, rerun, step_text
+from repro.workflows.rerun import Terms, collect, how_it_ended, rerun, step_text
 
 
 def claims(*outputs: str, declared: bool = False, steps: int = 1) -> Claims:
@@ -100,7 +100,7 @@ class FakeSandbox:
 
 def test_steps_share_one_layer_in_order(tmp_path: Path) -> None:
     sandbox = FakeSandbox(0, 0)
-    done = rerun(sandbox, ["/l"], claims(steps=2), tmp_path, timeout=9)
+    done = rerun(sandbox, ["/l"], claims(steps=2), tmp_path, Terms(timeout=9))
     assert [request.argv for request in sandbox.requests] == [("make", "0"), ("make", "1")]
     assert {request.cwd for request in sandbox.requests} == {"/home/a/p/sub"}
     assert {request.upper for request in sandbox.requests} == {str(tmp_path / "upper")}
@@ -113,7 +113,7 @@ def test_steps_share_one_layer_in_order(tmp_path: Path) -> None:
 
 def test_a_failing_step_is_the_last(tmp_path: Path) -> None:
     sandbox = FakeSandbox(0, 7, 0)
-    done = rerun(sandbox, ["/l"], claims(steps=3), tmp_path)
+    done = rerun(sandbox, ["/l"], claims(steps=3), tmp_path, Terms())
     assert (done.exit, len(sandbox.requests)) == (7, 2)
     assert how_it_ended(done.steps[-1]) == "exited with status 7"
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
+from repro.model.limits import Limits
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
 from repro.model.system import UID
@@ -23,10 +24,13 @@ from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
+from repro.runtime.cgroups import Cgroup
+from repro.runtime.held import held, limits_sealed
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
 from repro.runtime.rootfs import check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
 from repro.runtime.watch import Watch
+from repro.runtime.watchdog import INTERVAL, Watchdog
 
 _PAGE = mmap.PAGESIZE  # mount(2) takes its options as one page, the ending NUL included
 _NOTHING = "/proc/self/repro-nothing"  # a command that no image can hold
@@ -71,7 +75,7 @@ class Bubblewrap(Runtime):
             return None
         return with_mend(brief(said), explain(said))
 
-    def _seal(self, network: str) -> Seal:
+    def _seal(self, network: str, limits: Limits) -> Seal:
         enforced = {
             "filesystem": "image read-only under a thin writable layer; nothing of the host",
             "pids": _NAMESPACE,
@@ -84,12 +88,11 @@ class Bubblewrap(Runtime):
             "time": "the run is killed at its time limit, where one is given",
         }
         missing = {
-            "memory": "not limited by this version",
-            "cpu": "not limited by this version",
-            "pids limit": "not limited by this version",
-            "disk": "not limited by this version",
             "host facts": "kernel, processor, uptime and the cache folder's name can be read",
         }
+        held_by, not_held = limits_sealed(limits)
+        enforced.update(held_by)
+        missing.update(not_held)
         if platform.machine() in AUDIT:
             enforced["syscalls"] = (
                 "seccomp deny list; programs of another architecture (32-bit ones) do not run"
@@ -174,11 +177,15 @@ class _Sandbox:
         self._overlay = overlay
         self._seccomp = seccomp
         self._said_before = _size(request.stderr)
+        self._block: int | None = None
 
     def run(self) -> SandboxResult:
         started = time.monotonic()
-        with self._watched() as watch:
-            return self._wait(watch, started)
+        with (
+            held(self._request.limits) as group,
+            self._watched(bool(self._request.limits)) as watch,
+        ):
+            return self._wait(watch, started, group)
 
     def rehearse(self) -> str:
         """bwrap's words when all is as in ``run``, but the command does not exist.
@@ -199,26 +206,36 @@ class _Sandbox:
             return _words_since(heard, 0) or "bwrap did not end and said nothing"
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[Watch]:
+    def _watched(self, hold: bool = False) -> Iterator[Watch]:
+        """Started; with ``hold`` its first process waits for ``_let_go``."""
         status, status_write = os.pipe()
+        block, self._block = os.pipe() if hold else (None, None)
         try:
             try:
-                process = self._start(status_write)
+                process = self._start(status_write, block)
             finally:
                 os.close(status_write)
+                if block is not None:
+                    os.close(block)
             own_group = self._request.stdin is None
             with Watch(process.pid, status, own_group=own_group) as watch:
                 process.returncode = 0  # Watch waits for it: Popen must not
                 yield watch
         finally:
+            self._let_go()
             os.close(status)
 
-    def _start(self, status: int) -> subprocess.Popen[bytes]:
+    def _let_go(self) -> None:
+        if self._block is not None:
+            os.close(self._block)
+            self._block = None
+
+    def _start(self, status: int, block: int | None) -> subprocess.Popen[bytes]:
         # By descriptor: the options (paths of this machine among them) would stand in
         # /proc/1/cmdline inside, and could be longer than the kernel allows. No word holds
         # a NUL (request.check_request): it would begin an option of the archive's making.
         os.lseek(self._seccomp, 0, os.SEEK_SET)
-        with _in_memory(b"\0".join(map(os.fsencode, self._options(status)))) as options:
+        with _in_memory(b"\0".join(map(os.fsencode, self._options(status, block)))) as options:
             stdin = self._request.stdin
             return subprocess.Popen(
                 [self._launcher.path, "--args", str(options), "--", *self._request.argv],
@@ -228,11 +245,11 @@ class _Sandbox:
                 env={},
                 cwd="/",
                 close_fds=True,
-                pass_fds=(status, self._seccomp, options),
+                pass_fds=(status, self._seccomp, options, *([] if block is None else [block])),
                 start_new_session=stdin is None,
             )
 
-    def _options(self, status: int) -> list[str]:
+    def _options(self, status: int, block: int | None) -> list[str]:
         """The hardened call of safety.md: nothing is made in, or mounted from, the image."""
         request = self._request
         words = ["--unshare-all", "--unshare-user"]
@@ -246,27 +263,49 @@ class _Sandbox:
         words += ["--dev", "/dev", "--chdir", request.cwd, "--cap-drop", "ALL"]
         words += ["--disable-userns", "--seccomp", str(self._seccomp)]
         words += ["--json-status-fd", str(status)]
+        words += ["--block-fd", str(block)] if block is not None else []
         return words
 
-    def _wait(self, watch: Watch, started: float) -> SandboxResult:
-        timeout = self._request.timeout
-        watch.started()
-        timed_out = not watch.ended(None if timeout is None else started + timeout)
-        if timed_out:
+    def _wait(self, watch: Watch, started: float, group: Cgroup | None) -> SandboxResult:
+        request = self._request
+        deadline = None if request.timeout is None else started + request.timeout
+        dog = self._begin(watch, group)
+        ended = watch.ended(deadline, dog.look if dog is not None else None, INTERVAL)
+        if not ended:
             watch.kill()
+        reached = dog.reached if dog is not None else None
         code, usage, inner = watch.reap()
-        if code > 0 and not timed_out and not watch.executed():
+        if code > 0 and ended and not watch.executed():
             raise self._not_started()
+        if reached is None and code != 0 and group is not None:
+            reached = group.reached()
+        peaks = [(inner or usage).ru_maxrss * 1024, dog.peak if dog is not None else 0]
+        if group is not None:
+            peaks.append(group.peak_memory() or 0)
         return SandboxResult(
             exit=128 - code if code < 0 else code,
-            timed_out=timed_out,
+            timed_out=not ended and reached is None,
+            reached=reached,
             cost=Cost(
                 wall=time.monotonic() - started,
                 cpu_user=usage.ru_utime + (inner.ru_utime if inner else 0),
                 cpu_system=usage.ru_stime + (inner.ru_stime if inner else 0),
-                peak_memory=(inner or usage).ru_maxrss * 1024,
+                peak_memory=max(peaks),
             ),
         )
+
+    def _begin(self, watch: Watch, group: Cgroup | None) -> Watchdog | None:
+        """Into its group, then let it go; who looks after what the group does not hold."""
+        request = self._request
+        if not watch.started() or watch.init is None or not request.limits:
+            self._let_go()
+            return None
+        skip: tuple[str, ...] = ()
+        if group is not None:
+            group.add(watch.init)
+            skip = tuple(group.enforces)
+        self._let_go()
+        return Watchdog(watch.init, request.upper, request.limits, skip)
 
     def _not_started(self) -> ReproError:
         """Why bwrap ended before the command was executed, from its own words."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import ProjectError
+from repro.model.limits import Limits
 from repro.model.remote_input import RemoteInput
 from repro.project.config import command_step, find_config, read_config
 
@@ -46,7 +47,7 @@ paper: {title: Ants}
     assert config.variables == {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
     assert config.time_limit == 7200
     assert config.title == "Ants"
-    assert any("resources.cpus" in note for note in config.notes)
+    assert config.limits == Limits(cpus=4)
 
 
 @pytest.mark.parametrize(

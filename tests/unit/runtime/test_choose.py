@@ -19,7 +19,7 @@ class Broken(Runtime):
     def _usable(self) -> str | None:
         return "not today"
 
-    def _seal(self, network: str) -> Seal:
+    def _seal(self, network: str, limits: object) -> Seal:
         raise NotImplementedError
 
     def _run(self, request: SandboxRequest) -> SandboxResult:

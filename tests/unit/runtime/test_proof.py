@@ -27,7 +27,7 @@ class Counted(Runtime):
         self.tried += 1
         return None if self._works else "not today"
 
-    def _seal(self, network: str) -> Seal:
+    def _seal(self, network: str, limits: object) -> Seal:
         raise NotImplementedError
 
     def _run(self, request: SandboxRequest) -> SandboxResult:

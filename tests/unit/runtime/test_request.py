@@ -39,7 +39,7 @@ class Engine(Runtime):
         self._do()
         return None
 
-    def _seal(self, network: str) -> Seal:
+    def _seal(self, network: str, limits: object) -> Seal:
         self._do()
         return Seal(engine=self.name, version=network, enforced={})
 
