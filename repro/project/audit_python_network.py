@@ -40,6 +40,8 @@ _OPENS = re.compile(
     r"(?:read_\w+|load\w*|open\w*|fetch\w*|download\w*|urlopen|urlretrieve|imread|get|post|head"
     r"|genfromtxt|retrieve|scan_\w+|from_url|connect|Dataset)"
 )
+_ASKS = re.compile(r"get|post|head")
+_CLIENT_NAME = re.compile(r"session|client|http|request|sess\b|\(\)|\bs\b", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|ftps?|s3|gs|gcs|az|abfss?)://.", re.IGNORECASE)
 _SHELLS = re.compile(
     r"os\.(?:system|popen)|subprocess\.(?:run|call|check_call|check_output|Popen|getoutput"
@@ -59,7 +61,7 @@ def network_finding(node: ast.Call, name: str, names: Names, path: str) -> Findi
         if first is not None and first.startswith("file:"):
             return None
         return _finding(name, url, node.lineno, path)
-    if url is not None and _OPENS.fullmatch(last):
+    if url is not None and _OPENS.fullmatch(last) and not _is_look_up(name, last):
         return _finding(name, url, node.lineno, path)
     if is_constant(keyword(node, "download"), True):
         return _finding(f"{name}(download=True)", url, node.lineno, path)
@@ -68,6 +70,11 @@ def network_finding(node: ast.Call, name: str, names: Names, path: str) -> Findi
     if _PRETRAINED.fullmatch(name) and not _is_local_model(node, names):
         return _finding(name, url, node.lineno, path, more=_LIBRARY_COPY)
     return None
+
+
+def _is_look_up(name: str, last: str) -> bool:
+    """``settings.get("https://…")`` of what is not called like a client."""
+    return _ASKS.fullmatch(last) is not None and not _CLIENT_NAME.search(name.rpartition(".")[0])
 
 
 def _finding(name: str, url: str | None, line: int, path: str, more: str = "") -> Finding:

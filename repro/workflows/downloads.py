@@ -23,6 +23,7 @@ _LOG_BYTES = 256 << 10
 _DNS = 53
 _MOST_LINES = 10
 _SOURCES = (".py", ".pyw", ".r", ".rmd", ".qmd", ".sh", ".bash", ".mk", ".smk", ".ipynb")
+_KERNELS = ("ipykernel_launcher", ".repro/notebook.py")
 _FROM_LOG, _FROM_SOURCE = "from the log of the sealed run", "from reading the source"
 
 
@@ -181,7 +182,10 @@ def _is_blamed(wanted: _Wanted, trouble: Trouble | None, candidates: Sequence[_C
         return False
     if trouble.hosts:
         return wanted.port in {port for _, port in trouble.hosts}
-    return wanted.port in {each.port for each in candidates if each.port is not None}
+    ports = {each.port for each in candidates if each.port is not None}
+    if ports:
+        return wanted.port in ports
+    return trouble.refused and not any(kernel in wanted.program for kernel in _KERNELS)
 
 
 def _fits(wanted: _Wanted, candidate: _Candidate) -> int:

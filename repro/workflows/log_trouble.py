@@ -44,10 +44,12 @@ class Place:
 @frozen
 class Trouble:
     """``place`` is None where the log names no line of the project; ``hosts`` are
-    (name, port) pairs as the log has them."""
+    (name, port) pairs as the log has them. ``refused``: by this machine, sealed, nothing else
+    could refuse."""
 
     place: Place | None
     hosts: tuple[tuple[str, int | None], ...]
+    refused: bool
 
 
 def trouble_in(
@@ -64,6 +66,7 @@ def trouble_in(
     named = {name for name, port in hosts if port is not None}
     return Trouble(
         place=_place(text, root, is_file, notebook),
+        refused="onnection refused" in text,
         hosts=tuple(h for h in hosts if h[1] is not None or h[0] not in named)[:_MOST],
     )
 

@@ -88,3 +88,21 @@ def test_a_failure_of_another_kind_names_no_host(tmp_path: Path) -> None:
         done = snapshot(tmp_path, PYTHON, "main.py", status=5)
     assert "KeyError" in done.stderr
     assert "asked for by network" not in done.stderr
+
+
+def test_a_download_that_the_program_can_do_without_is_told_with_the_difference(
+    tmp_path: Path,
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    with serve() as server:
+        server.files["/d.csv"] = b"1\n"
+        (project / "main.py").write_text(
+            "import urllib.request\n\ntry:\n"
+            f"    data = urllib.request.urlopen('{server.url('/d.csv')}').read().decode()\n"
+            "except OSError as error:\n    print('no data:', error)\n    data = 'none'\n"
+            "open('out.csv', 'w').write(data)\n"
+        )
+        done = snapshot(tmp_path, PYTHON, "main.py", status=0)
+    assert "asked for by network while recording, not in the sealed rerun: main.py:4" in done.stderr
+    assert "out.csv different" in done.stderr

@@ -60,6 +60,8 @@ def test_a_clock_is_no_seed() -> None:
 
 
 NETWORK = [
+    ("session.get('http://a.org')", "import os\nos.environ.get('http://a.org')"),
+    ("client().post('http://a.org')", "table.get('http://a.org')"),
     ("import requests\nrequests.get(url)", "import requests\nrequests.__version__"),
     ("from urllib.request import urlopen as o\no('http://a.org')", "def urlopen(x): ...\nurlopen(3)"),
     ("import pandas as pd\npd.read_csv('https://a.org/b.csv')", "import pandas as pd\npd.read_csv('b.csv')"),

@@ -100,6 +100,15 @@ def test_a_service_of_this_machine_only_when_it_was_missed(tmp_path: Path) -> No
     )
 
 
+def test_a_refusal_without_a_port_means_this_machine(tmp_path: Path) -> None:
+    observation = seen(tmp_path, [(0, "127.0.0.1", 5432)], main__py="x = 1\n")
+    found = lines(tmp_path, observation, traceback(tmp_path, 1, "[Errno 111] Connection refused"))
+    assert found[0].endswith("127.0.0.1 port 5432, a service of this machine that is not in the "
+                             "archive")  # fmt: skip
+    found = lines(tmp_path, observation, traceback(tmp_path, 1, "Network is unreachable"))
+    assert found == ("main.py:1 (from the log of the sealed run): wanted the network",)
+
+
 def test_nothing_observed_but_the_log_speaks(tmp_path: Path) -> None:
     log = traceback(tmp_path, 2, "Could not resolve host: data.org")
     assert lines(tmp_path, seen(tmp_path, [], main__py=GET), log) == (
