@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers import expat
 
@@ -28,24 +29,73 @@ def parse_xml(data: bytes) -> list[Event]:
     entities live), more than 400 levels or 600,000 events.
     """
     reader = _Reader()
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
+    parser = _parser(reader.start, reader.end, reader.text)
     parser.CommentHandler = lambda text: reader.add(Event("comment", text, path=reader.place))
     parser.ProcessingInstructionHandler = lambda target, text: reader.add(
         Event("instruction", f"{target} {text}", path=reader.place)
     )
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.EntityDeclHandler = lambda *rest: reader.refuse("it declares entities")
+    _parse(parser, data)
+    return reader.events
+
+
+def walk_xml(
+    data: bytes,
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None],
+    text: Callable[[str], None],
+) -> None:
+    """Call back for every element and text, names as ``namespace name``.
+
+    Raises Malformed and Beyond as ``parse_xml`` does; the number of pieces is the caller's.
+    """
+    depth = 0
+
+    def deeper(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise Beyond(f"nested more than {_MAX_DEPTH} deep")
+        start(name, attributes)
+
+    def back(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(name)
+
+    _parse(_parser(deeper, back, text), data)
+
+
+def _parser(
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None],
+    text: Callable[[str], None],
+) -> expat.XMLParserType:
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    parser.StartDoctypeDeclHandler = _doctype
+    parser.EntityDeclHandler = _entity
+    return parser
+
+
+def _parse(parser: expat.XMLParserType, data: bytes) -> None:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise Malformed(f"line {error.lineno}: {expat.errors.messages[error.code]}") from None
     except (UnicodeDecodeError, LookupError, ValueError) as error:
         raise Malformed(f"its encoding: {error}") from None
-    return reader.events
+
+
+def _doctype(name: str, system: str | None, public: str | None, internal: bool) -> None:
+    if internal:
+        raise Beyond("it has an internal DTD")
+
+
+def _entity(*rest: object) -> None:
+    raise Beyond("it declares entities")
 
 
 class _Reader:
@@ -75,10 +125,3 @@ class _Reader:
         if self.events and self.events[-1].kind == "text":
             text = self.events.pop().name + text
         self.add(Event("text", text, path=self.place))
-
-    def doctype(self, name: str, system: str | None, public: str | None, internal: bool) -> None:
-        if internal:
-            self.refuse("it has an internal DTD")
-
-    def refuse(self, reason: str) -> None:
-        raise Beyond(reason)

@@ -14,6 +14,7 @@ import zlib
 import comparator_checks as checks
 import pairs_archives
 import pairs_databases
+import pairs_office
 import pytest
 from comparator_checks import compare
 from comparator_pairs import PLOT, cases, chunk, gradient, png
@@ -23,7 +24,12 @@ from repro.compare.memory import MemoryOutput
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison
 
-CASES = {**cases(), **pairs_archives.cases(), **pairs_databases.cases()}
+CASES = {
+    **cases(),
+    **pairs_archives.cases(),
+    **pairs_office.cases(),
+    **pairs_databases.cases(),
+}
 BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]
 CLOSE = [(n, label) for n, case in CASES.items() for label in case.close]
 FAULTS = [(n, label) for n, case in CASES.items() for label in case.faults]

@@ -23,6 +23,8 @@ _DATES = {
     f"{_CORE} coreProperties": {f"{_TERMS} created", f"{_TERMS} modified", f"{_CORE} lastPrinted"},
     f"{_ODF} document-meta": {f"{_META} creation-date", f"{_DC} date", f"{_META} editing-duration"},
 }
+# Word marks each editing session (ECMA-376 part 1, 17.15.1.70).
+_SESSION = "http://schemas.openxmlformats.org/wordprocessingml/2006/main rsid"
 _RANDOM_ID = re.compile(r"([\w-]*?)((?=[0-9a-f]*\d)[0-9a-f]{8,})")
 _REFERENCE = re.compile(r"(?<=#)[\w:.-]+")
 
@@ -114,13 +116,15 @@ def _attributes(one: Event, two: Event, names: dict[str, str], findings: Finding
     left, right = dict(one.attributes), dict(two.attributes)
     for key in sorted(left.keys() | right.keys()):
         old, new = left.get(key), right.get(key)
-        if old is None or new is None:
+        if old != new and key.startswith(_SESSION):
+            findings.drop("marks of editing sessions (rsid)")
+        elif old is None or new is None:
             findings.differ(f"{one.path} @{key}", "attribute added or missing", old, new)
-            continue
-        expected = names.get(old, old) if key == "id" else _follow(old, names)
-        if expected != new:
-            place = f"{one.path} @{key.rpartition(' ')[2]} "
-            compare_lines(expected, new, findings, where=place)
+        else:
+            expected = names.get(old, old) if key == "id" else _follow(old, names)
+            if expected != new:
+                place = f"{one.path} @{key.rpartition(' ')[2]} "
+                compare_lines(expected, new, findings, where=place)
 
 
 def _follow(text: str, names: dict[str, str]) -> str:
