@@ -19,6 +19,7 @@ NAMES = (
     "log",
     "tag",
     "prune",
+    "rollback",
     "provenance",
     "doctor",
     "push",

@@ -111,3 +111,23 @@ def test_diff_of_versions_names_what_else_changed(lab: Lab) -> None:
     assert "variable  + COLOUR=blue" in shown
     assert any(line.strip().startswith(f"+ {lab.project}/notes.txt") for line in shown)
     lab.repro("diff", "--layers", "make.sh", "notes.txt", status=2)
+
+
+def test_rollback_and_the_files_of_a_version(lab: Lab) -> None:
+    for number in (1, 2):
+        add(lab, f"v{number}", f"number {number}")
+    done = lab.repro("rollback", str(lab.archive), "v1", "--restore", ".")
+    assert "wrote    make.sh" in done.stdout
+    assert (lab.project / "make.sh").read_text() == "echo number 1 > out.txt\n"
+    assert [each["tag"] for each in log(lab) if each["default"]] == ["v1"]
+    found = json.loads(lab.repro("verify", "--json", str(lab.archive)).stdout)
+    assert found["archive"]["tag"] == "v1"
+    lab.write("make.sh", "echo mine > out.txt\n")
+    said = lab.repro("rollback", f"{lab.archive}:v2", "--restore", ".", status=3).stderr
+    assert "error[changed-files]" in said and "make.sh" in said
+    done = lab.repro("rollback", f"{lab.archive}:v2", "--restore", ".", "--force", "--json")
+    assert json.loads(done.stdout)["restored"]["replaced"] == ["make.sh"]
+    lab.repro("rollback", str(lab.archive), status=2)
+    # A version added later is the default again.
+    add(lab, "v3", "number 3")
+    assert [each["tag"] for each in log(lab) if each["default"]] == ["v3"]
