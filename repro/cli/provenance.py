@@ -17,8 +17,8 @@ Every file of a Python or Debian package in the archive's layers is compared wit
 of the package index that pip is set to, and with the package that this machine's apt
 offers. ARCHIVE is a file, or FILE:TAG. Nothing is unpacked or run.
 
-Exit status 0 when nothing differs, 1 when something does, 7 when the network kept a
-package from being checked. What is not checked is named, and never counted as published.
+Exit status 0 when nothing differs, 1 when something does, 7 when a registry, or the way to
+it, kept a package from being checked. What is not checked is named, and never counted as published.
 """
 
 _SHOWN = 20
@@ -59,7 +59,7 @@ def provenance(
     else:
         for line in _lines(found.to_json(), verbose):
             print(line)
-    status = EXIT_REMOTE if found.network else EXIT_OK
+    status = EXIT_REMOTE if found.remote else EXIT_OK
     raise typer.Exit(EXIT_NOT_REPRODUCED if found.differs else status)
 
 

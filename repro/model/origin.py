@@ -42,7 +42,8 @@ class PackageOrigin:
     ``against`` names what it was compared with (a file of the index and its sha256).
     ``equal`` counts files that are as published, ``absent`` published files that the image
     does not hold. ``local`` are files that no publisher made; ``differs`` is never empty
-    for DIFFERS. ``network`` marks a package that is unchecked because of the network.
+    for DIFFERS. ``remote`` marks a package that is unchecked because of the network, or
+    because what the registry served cannot be used.
     """
 
     source: str
@@ -55,7 +56,7 @@ class PackageOrigin:
     absent: int = 0
     local: tuple[FileNote, ...] = ()
     differs: tuple[FileNote, ...] = ()
-    network: bool = False
+    remote: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form inside ``repro.provenance/1``."""

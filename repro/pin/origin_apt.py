@@ -8,7 +8,7 @@ from repro.errors import RemoteError
 from repro.model.origin import FileNote, Origin, PackageOrigin
 from repro.model.packed import PackedFile, PackedFiles
 from repro.pin.deb import Deb, DebMember, read_deb, read_md5sums
-from repro.pin.download import Fetcher, Unreachable
+from repro.pin.download import Fetcher
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
@@ -63,7 +63,7 @@ class DebOrigins:
                 self._add(key, read_deb(stream))
         except RemoteError as error:
             found = _unread(key, Origin.UNCHECKED, printable(error.message))
-            self._other.append(replace(found, network=isinstance(error, Unreachable)))
+            self._other.append(replace(found, remote=True))
             return
         self._against[key] = f"{offered.url.rpartition('/')[2]}, sha256:{offered.sha256}"
 

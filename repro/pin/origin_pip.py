@@ -9,7 +9,7 @@ from repro.errors import RemoteError
 from repro.model.origin import Origin, PackageOrigin
 from repro.model.packed import PackedFiles
 from repro.pin.dist_files import DistFiles
-from repro.pin.download import Fetcher, Unreachable
+from repro.pin.download import Fetcher
 from repro.pin.pip_settings import PipSettings, shown
 from repro.pin.published_wheel import Compared, with_record, with_wheel
 from repro.pin.simple_index import IndexFile, index_files
@@ -51,14 +51,19 @@ def pip_origin(
         return _published(files, dist, registry, recorded)
     except RemoteError as error:
         found = _finding(dist, Origin.UNCHECKED, recorded, printable(error.message))
-        return replace(found, network=isinstance(error, Unreachable)), recorded.claimed
+        return replace(found, remote=True), recorded.claimed
 
 
 def _published(
     files: PackedFiles, dist: DistFiles, registry: Registry, recorded: Compared
 ) -> tuple[PackageOrigin, frozenset[str]]:
-    offered = index_files(registry.settings, registry.fetcher, dist.name)
+    if not (registry.settings.indexes or registry.settings.links):
+        why = "pip is set to ask no index on this machine"
+        return _finding(dist, Origin.UNCHECKED, recorded, why), recorded.claimed
+    offered, failed = index_files(registry.settings, registry.fetcher, dist.name)
     wheels = [file for file in offered if fits(file.filename, dist.name, dist.version, dist.tags)]
+    if not wheels and failed is not None:
+        raise failed
     if not wheels:
         return _without_wheel(dist, offered, recorded), recorded.claimed
     first: tuple[PackageOrigin, frozenset[str]] | None = None

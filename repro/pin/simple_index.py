@@ -32,10 +32,12 @@ class IndexFile:
     sha256: str | None = None
 
 
-def index_files(settings: PipSettings, fetcher: Fetcher, name: str) -> list[IndexFile]:
+def index_files(
+    settings: PipSettings, fetcher: Fetcher, name: str
+) -> tuple[list[IndexFile], RemoteError | None]:
     """What all of pip's places offer for a distribution, in the order of pip.
 
-    Raises RemoteError when a place cannot be asked, unless another one has files.
+    Also the first error of a place that could not be asked: what is not found may be there.
     """
     found: list[IndexFile] = []
     failed: RemoteError | None = None
@@ -48,9 +50,7 @@ def index_files(settings: PipSettings, fetcher: Fetcher, name: str) -> list[Inde
     for place in settings.links:
         if is_local(place):
             found += _of_folder(place, project)
-    if failed is not None and not found:
-        raise failed
-    return found
+    return found, failed
 
 
 def _of_index(root: str, project: str, fetcher: Fetcher) -> Iterator[IndexFile]:

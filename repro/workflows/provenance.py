@@ -31,7 +31,10 @@ _OF_VENV_TOOLS = ("_virtualenv.py", "_virtualenv.pth", "README.txt")
 _MD5 = ("/var/lib/dpkg/info/{0}.md5sums", "/var/lib/dpkg/info/{0}:{1}.md5sums",
         "/var/lib/dpkg/status.d/{0}.md5sums")  # fmt: skip
 _SYSTEM = ("base", "system", "runtime")
+_OTHERS_IN_SITES = ("conda",)
 _WHY_NOT = {
+    "conda": "conda packages are not compared with their channel yet",
+    "node": "node packages are not compared with their registry yet",
     "interpreter": "no registry publishes an interpreter that was built on a machine",
     "r": "R packages are published as source and built on the author's machine",
 }
@@ -71,9 +74,9 @@ class Provenance:
         return bool(self.unclaimed) or any(p.origin is Origin.DIFFERS for p in self.packages)
 
     @property
-    def network(self) -> bool:
-        """Whether the network kept a package from being checked."""
-        return any(package.network for package in self.packages)
+    def remote(self) -> bool:
+        """Whether a registry, or the way to it, kept a package from being checked."""
+        return any(package.remote for package in self.packages)
 
     def to_json(self) -> dict[str, Any]:
         """The document ``repro.provenance/1``."""
@@ -99,7 +102,7 @@ def provenance(request: ProvenanceRequest, observer: Observer = silent) -> Prove
     """Compare every locked package with what its registry publishes.
 
     Raises UsageError, ArchiveError (the archive is damaged), StorageError; a registry that
-    cannot be asked is a finding (``network``), no error.
+    cannot be asked is a finding (``remote``), no error.
     """
     with Archive.open(request.archive) as archive:
         version = archive.version(request.tag)
@@ -143,6 +146,8 @@ def _pip(
 ) -> tuple[list[PackageOrigin], frozenset[str], frozenset[str]]:
     """Findings, the paths that distributions claim, site folders that cannot be judged."""
     names = {(canonicalize_name(p.name), p.version) for p in locked if p.source == "pip"}
+    # conda lays files into site folders that are its own packages'.
+    foreign = any(package.source in _OTHERS_IN_SITES for package in locked)
     found: list[PackageOrigin] = []
     claimed: set[str] = set()
     unread: set[str] = set()
@@ -152,7 +157,7 @@ def _pip(
         finding, paths = pip_origin(files, dist, registry)
         found.append(finding)
         claimed |= paths
-        if not paths:
+        if not paths or foreign:
             unread.add(dist.site)
     for name, version in sorted(names - {(dist.name, dist.version) for dist in dists}):
         found.append(_not_there(name, version))

@@ -115,7 +115,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 def test_an_untouched_package_is_as_published(lab: Lab) -> None:
     lab.make(installed())
     found = lab.check()
-    assert not found.differs and not found.network and found.unclaimed == ()
+    assert not found.differs and not found.remote and found.unclaimed == ()
     package = found.packages[0].to_json()
     assert package["origin"] == "as published" and package["differs"] == []
     assert package["equal"] == 5  # two files of num, METADATA, WHEEL, entry_points.txt
@@ -246,6 +246,7 @@ def test_a_wheel_with_another_hash_than_the_index_says(lab: Lab) -> None:
     lab.make(installed())
     package = lab.only()
     assert package["origin"] == "not checked" and "hash" in package["why"]
+    assert lab.check().remote, "what the index serves cannot be used: no success"
 
 
 def test_a_hostile_wheel_is_not_checked(lab: Lab) -> None:
@@ -258,8 +259,32 @@ def test_a_hostile_wheel_is_not_checked(lab: Lab) -> None:
 def test_the_network_is_named(lab: Lab) -> None:
     lab.make(installed())
     found = lab.check(index="http://127.0.0.1:9/simple")
-    assert found.network and not found.differs
+    assert found.remote and not found.differs
     assert found.packages[0].to_json()["origin"] == "not checked"
+
+
+def test_a_dead_index_beside_others_leaves_it_open(lab: Lab) -> None:
+    lab.index.files.clear()
+    lab.index.add("num-2.0-py3-none-any.whl", b"")
+    lab.environ.update(PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_EXTRA_INDEX_URL=lab.index.url)
+    lab.make(installed())
+    found = provenance(ProvenanceRequest(archive=lab.archive, tag=None, environ=lab.environ))
+    assert found.remote and found.packages[0].to_json()["origin"] == "not checked"
+
+
+def test_pip_without_any_index(lab: Lab) -> None:
+    lab.environ.update(PIP_NO_INDEX="1")
+    lab.make(installed())
+    found = provenance(ProvenanceRequest(archive=lab.archive, tag=None, environ=lab.environ))
+    assert "no index" in str(found.packages[0].why)
+
+
+def test_files_of_conda_are_not_called_added(lab: Lab) -> None:
+    lab.make(
+        {**installed(), f"{SITE}/of_conda.py": b"1"}, packages=(pin(), pin("zlib", source="conda"))
+    )
+    found = lab.check()
+    assert found.unclaimed == () and any("not looked for" in text for text in found.limits)
 
 
 def test_of_two_places_the_one_that_was_installed_counts(lab: Lab) -> None:
