@@ -5,7 +5,6 @@ What is found is a place and a kind. The credential itself is never kept, nor sh
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from typing import BinaryIO
 from repro.model.secret_names import named_secret
 from repro.primitives.frozen import frozen
 from repro.project.notebook_texts import Passage, passages
+from repro.project.places import HEAD, chunks, decoded, encoding_of, places
 from repro.project.secret_assignments import Named, find_bare, find_quoted
 from repro.project.secret_forms import find_forms
 
@@ -22,10 +22,6 @@ BINARY_LIMIT = 4 << 20
 MANY = 20
 """So many places of one file are told."""
 
-_CHUNK = 1 << 20
-_OVERLAP = 16 << 10
-_CONTEXT = 256
-_HEAD = 8192
 _NOTEBOOK_LIMIT = 64 << 20
 _ESCAPES = ((b"\\n", b"  "), (b"\\r", b"  "), (b"\\t", b"  "), (b'\\"', b'""'), (b"\\'", b"''"))
 _SETTINGS = re.compile(
@@ -70,18 +66,18 @@ def search(path: str, stream: BinaryIO, size: int, *, foreign: bool = False) -> 
     form, a bigger one not. The same for ``foreign`` files (an environment's, which the author
     did not write), but binary ones, which are not searched at all.
     """
-    head = stream.read(_HEAD)
-    encoding = _wide(head)
+    head = stream.read(HEAD)
+    encoding = encoding_of(head)
     if encoding is None and b"\0" in head:
         if foreign or size > BINARY_LIMIT:
             return Searched(found=(), size=size, skipped=size > BINARY_LIMIT)
-        places = _places(_chunks(head, stream), _strict)
+        seen = _search(chunks(head, stream), _strict)
     elif path.endswith(".ipynb") and size <= _NOTEBOOK_LIMIT and not foreign:
         return _notebook(path, head + stream.read())
     else:
         how = _strict if foreign else (_loose if _SETTINGS.match(_leaf(path)) else _code)
-        places = _places(_decoded(_chunks(head, stream), encoding), how)
-    return Searched(found=_told(path, places), size=size)
+        seen = _search(decoded(chunks(head, stream), encoding), how)
+    return Searched(found=_told(path, seen), size=size)
 
 
 def search_text(path: str, text: str, *, certain: bool = False) -> tuple[SecretFound, ...]:
@@ -90,7 +86,7 @@ def search_text(path: str, text: str, *, certain: bool = False) -> tuple[SecretF
     ``certain``: for credentials of a known form only.
     """
     data = text.encode("utf-8", "surrogateescape")
-    found = _told(path, _places(iter([data]), _strict if certain else _loose))
+    found = _told(path, _search(iter([data]), _strict if certain else _loose))
     return tuple(SecretFound(path=path, line=0, kind=each.kind) for each in found)
 
 
@@ -124,23 +120,8 @@ _code = _How(names=True, code=True)
 _loose = _How(names=True, code=False)
 
 
-def _places(chunks: Iterator[bytes], how: _How) -> Iterator[tuple[int, str]]:
-    """Lines and kinds in order. Chunks overlap, since a match may cross their border."""
-    lines, first, buffer = 1, 0, b""
-    last = next(chunks, None)
-    while last is not None:
-        coming = next(chunks, None)
-        buffer += last
-        end = len(buffer) if coming is None else max(first, len(buffer) - _OVERLAP)
-        seen = first
-        for position, kind in sorted(how.find(_plain(buffer))):
-            if first <= position < end:
-                lines += buffer.count(b"\n", seen, position)
-                seen = position
-                yield lines, kind
-        lines += buffer.count(b"\n", seen, end)
-        cut = max(0, end - _CONTEXT)
-        buffer, first, last = buffer[cut:], end - cut, coming
+def _search(pieces: Iterator[bytes], how: _How) -> Iterator[tuple[int, str]]:
+    return places(pieces, lambda text: how.find(_plain(text)))
 
 
 def _plain(text: bytes) -> bytes:
@@ -151,10 +132,10 @@ def _plain(text: bytes) -> bytes:
     return text
 
 
-def _told(path: str, places: Iterator[tuple[int, str]]) -> tuple[SecretFound, ...]:
+def _told(path: str, seen: Iterator[tuple[int, str]]) -> tuple[SecretFound, ...]:
     """One finding for each line and kind; a token's own form says more than its name."""
     by_line: dict[int, list[str]] = {}
-    for line, kind in places:
+    for line, kind in seen:
         kinds = by_line.setdefault(line, [])
         if kind not in kinds:
             kinds.append(kind)
@@ -167,49 +148,22 @@ def _told(path: str, places: Iterator[tuple[int, str]]) -> tuple[SecretFound, ..
     return tuple(found)
 
 
-def _chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    data = head + stream.read(_CHUNK)
-    while data:
-        yield data
-        data = stream.read(_CHUNK)
-
-
-def _wide(head: bytes) -> str | None:
-    """The encoding of text that is full of NUL bytes though it is none of a binary's."""
-    if b"\0" not in head:
-        return None
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    return None
-
-
-def _decoded(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
-    if encoding is None:
-        yield from chunks
-        return
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    for chunk in chunks:
-        yield decoder.decode(chunk).encode("utf-8", "replace")
-
-
 def _notebook(path: str, data: bytes) -> Searched:
     """A notebook's cells, outputs and metadata; all of it as text when it is no notebook."""
     found = passages(data)
     if found is None:
-        return Searched(found=_told(path, _places(iter([data]), _code)), size=len(data))
-    places: list[tuple[int, str]] = []
+        return Searched(found=_told(path, _search(iter([data]), _code)), size=len(data))
+    seen: list[tuple[int, str]] = []
     for passage in found:
-        places += _in_passage(passage, data)
-        if len(places) > MANY * 2:
+        seen += _in_passage(passage, data)
+        if len(seen) > MANY * 2:
             break
-    return Searched(found=_told(path, iter(sorted(places))), size=len(data))
+    return Searched(found=_told(path, iter(sorted(seen))), size=len(data))
 
 
 def _in_passage(passage: Passage, data: bytes) -> Iterator[tuple[int, str]]:
     """Line numbers are those of the notebook's file."""
-    for line, kind in _places(iter([passage.text]), _code if passage.code else _loose):
+    for line, kind in _search(iter([passage.text]), _code if passage.code else _loose):
         yield passage.line_in_file(line, data), kind
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from repro.project import secrets
+from repro.project import places, secrets
 from repro.project.secret_forms import FORMS
 from repro.project.secrets import SecretFound, search, search_name, search_text
 from tests.unit.project import honest, planted
@@ -66,10 +66,10 @@ def test_tokens_are_found_without_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("offset", range(-60, 20, 7))
 def test_at_the_border_of_chunks(monkeypatch: pytest.MonkeyPatch, offset: int) -> None:
-    monkeypatch.setattr(secrets, "_CHUNK", 40_000)
+    monkeypatch.setattr(places, "_CHUNK", 40_000)
     token = planted.tokens()["github"]
     lead = b"line of text\n" * 10_000
-    start = secrets._HEAD + 40_000 * 2 + offset
+    start = places.HEAD + 40_000 * 2 + offset
     data = lead[:start] + b"\n" + token.encode() + b"\n" + lead
     seen = found("a.txt", data)
     assert [each.line for each in seen] == [data[: data.index(b"ghp_")].count(b"\n") + 1]
