@@ -73,6 +73,9 @@ def snapshot(
     minimal: bool = typer.Option(False, "--minimal", help="Pack only files that the run read."),
     full: bool = typer.Option(False, "--full", help="Pack the environments in use whole."),
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
+    paranoid: bool = typer.Option(
+        False, "--paranoid", help="Read every file again, also where nothing seems changed."
+    ),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
     capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),
@@ -111,6 +114,7 @@ def snapshot(
             write_back=write_back,
             keep=keep,
             level=10 if small else 3,
+            paranoid=paranoid,
             tracer=tracer,
             capture=capture,
             scope=_scope(minimal, full),

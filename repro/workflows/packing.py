@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from repro import __version__
 from repro.compare.judge import judge
 from repro.errors import ReproError, RerunFailed, UsageError
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
 from repro.image.plan import PlannedLayer
+from repro.image.reuse import Reuse
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
 from repro.model.oci import (
@@ -90,6 +93,7 @@ class PackRequest:
     altered: tuple[str, ...]
     in_place: tuple[str, ...]
     guard: Guard
+    paranoid: bool
     message: str | None
 
 
@@ -147,15 +151,36 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
 
 def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[BuiltLayer]:
     started = time.monotonic()
-    built = [
-        build_layer(planned, folder, clamp=request.clamp, level=request.level, observer=observer)
-        for planned in request.plan
-    ]
+    reuse = Reuse(cache_root(request.environ) / "packed", zstandard.__version__)
+    built, known = [], 0
+    for planned in request.plan:
+        layer, was_known = _layer(request, planned, folder, reuse, observer)
+        built.append(layer)
+        known += was_known
     size = sum(each.layer.descriptor.size for each in built)
     own = sum(e.layer.descriptor.size for e in built if e.layer.kind in ("code", "data"))
     text = f"{len(built)} layers · {human_size(size)} (project and data {human_size(own)})"
+    if known:
+        text += f" · {known} unchanged"
     observer(done("pack", text, time.monotonic() - started))
     return built
+
+
+def _layer(
+    request: PackRequest, planned: PlannedLayer, folder: Path, reuse: Reuse, observer: Observer
+) -> tuple[BuiltLayer, bool]:
+    """A packed layer, and whether it was packed before from the same unchanged files."""
+    key = None if request.paranoid else reuse.key(planned, request.clamp, request.level)
+    found = reuse.find(key, folder) if key is not None else None
+    if found is not None:
+        return found, True
+    now = time.time()
+    built = build_layer(
+        planned, folder, clamp=request.clamp, level=request.level, observer=observer
+    )
+    if key is not None and key == reuse.key(planned, request.clamp, request.level):
+        reuse.keep(key, planned, built, now)
+    return built, False
 
 
 def _self_test(

@@ -51,6 +51,7 @@ class SnapshotRequest:
     write_back: bool = False
     keep: bool = False
     level: int = 3
+    paranoid: bool = False
     tracer: str = "auto"
     capture: str = "auto"
     scope: Scope = Scope.PACKAGES

@@ -201,6 +201,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             created=request.created,
             clamp=request.clamp,
             level=request.level,
+            paranoid=request.paranoid,
             output=prepared.output,
             tag=request.tag or DEFAULT_TAG,
             add=request.tag is not None,
