@@ -24,7 +24,7 @@ class DeclaredOnly:
     """A package source as the closure sees it, without what a package merely holds.
 
     Of a Python distribution: its dist-info, and every file of it that is no code. Of an R
-    package: DESCRIPTION, NAMESPACE, Meta and its data sets. Of a system package: nothing
+    package: DESCRIPTION, NAMESPACE, Meta and its data sets. Of a node module: package.json. Of a system package: nothing
     but its entry for scanners. What the run read comes along in any case. The shell is
     whole, so that somebody can look around inside.
     """
@@ -85,7 +85,9 @@ class DeclaredOnly:
 
 
 def _declared(package: PackageRef, path: str) -> bool:
-    if package.source == "pip":
+    if package.source == "node":
+        return path.endswith("/package.json")
+    if package.source == "pip" or (package.source == "conda" and "/site-packages/" in path):
         return ".dist-info/" in path or _CODE.search(path) is None
     if package.source == "r":
         return _OF_R.search(path) is not None
