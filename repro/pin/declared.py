@@ -17,6 +17,10 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _OF_R = re.compile(r"/(?:DESCRIPTION|NAMESPACE|INDEX)$|/(?:Meta|data|extdata)/")
+_IN_SYSTEM = re.compile(
+    r"/R/(?:site-)?library/[^/]+/(?:(?:DESCRIPTION|NAMESPACE|INDEX)$|(?:Meta|data|extdata)/)|"
+    r"/dist-packages/[^/]+\.(?:dist|egg)-info(?:/|$)"
+)
 _SHELL = "dash"
 
 
@@ -24,9 +28,10 @@ class DeclaredOnly:
     """A package source as the closure sees it, without what a package merely holds.
 
     Of a Python distribution: its dist-info, and every file of it that is no code. Of an R
-    package: DESCRIPTION, NAMESPACE, Meta and its data sets. Of a node module: package.json. Of a system package: nothing
-    but its entry for scanners. What the run read comes along in any case. The shell is
-    whole, so that somebody can look around inside.
+    package: DESCRIPTION, NAMESPACE, Meta and its data sets. Of a node module: package.json.
+    Of a system package: the same of what it has for R and Python, and its entry for
+    scanners. What the run read comes along in any case. The shell is whole, so that
+    somebody can look around inside.
     """
 
     def __init__(self, index: PackageIndex) -> None:
@@ -91,7 +96,10 @@ def _declared(package: PackageRef, path: str) -> bool:
         return ".dist-info/" in path or _CODE.search(path) is None
     if package.source == "r":
         return _OF_R.search(path) is not None
-    return package.source == "apt" and package.name == _SHELL
+    if package.source == "apt":
+        # R asks whether a NAMESPACE is there without opening it: the run alone does not tell.
+        return package.name == _SHELL or _IN_SYSTEM.search(path) is not None
+    return False
 
 
 def _shown(package: PackageRef) -> str:

@@ -49,11 +49,13 @@ def test_of_an_r_package_its_description_and_data(host: FakeHost) -> None:
     }  # fmt: skip
 
 
-def test_of_the_system_the_shell_alone(host: FakeHost) -> None:
+def test_of_the_system_the_shell_and_what_r_asks_for(host: FakeHost) -> None:
     host.merged_usr()
     host.deb("base-files", ["/etc/debian_version"])
     host.deb("dash", ["/usr/bin/dash"])
     host.deb("libc6", ["/usr/lib/libc.so.6"])
+    library = "/usr/lib/R/library/stats"
+    host.deb("r-base-core", [f"{library}/NAMESPACE", f"{library}/R/stats.rdb", "/usr/bin/R"])
     source = DeclaredOnly(Apt(host.root))
     assert [package.name for package in source.always()] == ["dash"]
     (shell,) = source.always()
@@ -62,3 +64,6 @@ def test_of_the_system_the_shell_alone(host: FakeHost) -> None:
     libc = source.owner("/usr/lib/libc.so.6")
     assert libc is not None and source.files(libc) == []
     assert source.status_stanza(libc) is not None
+    base = source.owner("/usr/bin/R")
+    assert base is not None
+    assert [file.path for file in source.files(base)] == [f"{library}/NAMESPACE"]
