@@ -22,10 +22,12 @@ NAMES = (
     "rollback",
     "provenance",
     "doctor",
+    "cache",
     "push",
     "pull",
     "ls",
     "copy",
+    "ci",
 )
 """Each is a module of this room with a function ``register``."""
 
