@@ -15,9 +15,19 @@ CACHES = frozenset(
 MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 """A folder with one of these in it is an environment."""
 
-_NAMES = ("/node_modules", "/renv/library")
+_NAMES = (
+    "/node_modules", "/renv/library",
+    "/.julia/packages", "/.julia/compiled", "/.julia/artifacts", "/.julia/registries",
+    "/.julia/scratchspaces", "/.julia/environments", "/.julia/juliaup", "/.juliaup",
+    "/perl5/lib/perl5", "/.m2/repository", "/.sdkman/candidates", "/.gem", "/go/pkg/mod",
+    "/.cargo/registry", "/.rustup/toolchains", "/.nvm/versions", "/.opam", "/.ghcup",
+    "/.local/share/octave",
+)  # fmt: skip
+"""Where package managers of languages keep what they installed; not, for instance, what Julia
+keeps of one's own packages in ``.julia/dev``."""
 
 
 def is_environment(folder: str, names: Collection[str]) -> bool:
-    """Whether a folder (its path and the names in it) is a venv, a conda prefix or the like."""
+    """Whether a folder (its path and the names in it) is a venv, a conda prefix, a
+    library or a depot."""
     return not MARKS.isdisjoint(names) or f"/{folder}".endswith(_NAMES)

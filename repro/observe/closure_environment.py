@@ -14,7 +14,7 @@ _R_LIBRARIES = ("/usr/lib/R", "/usr/local/lib/R", "/usr/share/R", "/etc/R")
 
 
 class Environments:
-    """Whether paths lie in a venv, conda prefix or node_modules (also in the project)."""
+    """Whether paths lie in a venv, conda prefix, node_modules, a depot (also in the project)."""
 
     def __init__(self) -> None:
         self._known: dict[str, bool] = {}

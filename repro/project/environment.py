@@ -24,11 +24,16 @@ FIXED: Mapping[str, str] = {
 TAKEN = (
     "PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH",
     "R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "JUPYTER_PATH", "LD_LIBRARY_PATH", "PERL5LIB",
-    "NODE_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH",
+    "NODE_PATH", "JULIA_PROJECT", "JULIA_DEPOT_PATH", "JULIA_LOAD_PATH", "JULIA_NUM_THREADS",
+    "JAVA_HOME", "CLASSPATH", "OCTAVE_PATH", "RUBYLIB", "GEM_HOME", "GEM_PATH", "LUA_PATH",
+    "LUA_CPATH", "GOPATH",
+    "CC", "CXX", "FC", "F77", "CPPFLAGS", "CFLAGS", "CXXFLAGS", "FFLAGS", "LDFLAGS",
+    "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "PKG_CONFIG_PATH",
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
     "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES", "MKL_CBWR",
 )  # fmt: skip
-"""Taken from the author's shell when set there: where things are found, and how many threads."""
+"""Taken from the author's shell when set there: where things are found, what compiles them and
+how, and how many threads."""
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -62,8 +67,11 @@ def build(
     values.update(FIXED)
     values["SOURCE_DATE_EPOCH"] = str(clamp)
     values["XDG_CACHE_HOME"] = cache
-    # IPython keeps every command ever typed beside its settings: never read, never written.
+    # The commands ever typed are never read, nor is anything added to them: IPython keeps them
+    # beside its settings, Octave and the shell of a notebook write them even for a script.
     values["IPYTHONDIR"] = f"{cache}/ipython"
+    values["OCTAVE_HISTFILE"] = f"{cache}/octave_history"
+    values["HISTFILE"] = f"{cache}/history"
     values.update(variables)
     altered = tuple(
         sorted(n for n, value in values.items() if n in environ and environ[n] != value)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from repro.errors import ProjectError
 from repro.model.step import Step
-from repro.primitives import process
 from repro.primitives.resources import template
 from repro.primitives.texts import printable
+from repro.workflows.kernels import Kernels, kernel_of, kernels, missing
 
 RUNNER = ".repro/notebook.py"
 """Where the runner lies in a project that has notebooks (and in its archive)."""
@@ -19,11 +19,12 @@ RUNNER = ".repro/notebook.py"
 def notebook_step(root: str, notebook: str, environment: Mapping[str, str]) -> Step:
     """The step that executes ``notebook`` (relative to the project) in place.
 
-    Raises ProjectError when the notebook is not there or no Python with jupyter_client is.
+    Raises ProjectError when the notebook is not there, no Python with jupyter_client is, or
+    none of those finds the notebook's kernel.
     """
     if not (Path(root) / notebook).is_file():
         raise ProjectError(f"there is no notebook {printable(notebook)}", slug="notebook")
-    python = _python(root, environment)
+    python = _python(root, notebook, environment)
     return Step(name=Path(notebook).stem, argv=(python, RUNNER, notebook), notebook=notebook)
 
 
@@ -32,18 +33,19 @@ def runner_files() -> Mapping[str, bytes]:
     return {RUNNER: template("notebook_runner.py").encode("utf-8")}
 
 
-def _python(root: str, environment: Mapping[str, str]) -> str:
+def _python(root: str, notebook: str, environment: Mapping[str, str]) -> str:
+    """The first Python that can start the notebook's kernel."""
+    wanted = kernel_of(Path(root) / notebook)
     tried = []
+    without: Kernels | None = None
     for candidate in dict.fromkeys(_candidates(root, environment)):
-        probe = process.run(
-            [candidate, "-c", "import jupyter_client"],
-            cwd=root,
-            environment=environment,
-            timeout=60,
-        )
-        if probe.exit == 0:
+        seen = kernels(candidate, wanted.name, cwd=root, environment=environment)
+        if seen is not None and seen.found:
             return candidate
+        without = without or seen
         tried.append(candidate)
+    if without is not None:
+        raise missing(wanted, notebook, without)
     raise ProjectError(
         "no Python with jupyter_client was found to execute the notebook",
         hint="pip install ipykernel (in the environment of the analysis)",

@@ -100,13 +100,25 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture(scope="module")
 def snakemake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with Snakemake."""
-    venv = tmp_path_factory.mktemp("snakemake") / "env"
-    call(sys.executable, "-m", "venv", venv)
-    pip: list[str | Path] = [venv / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "snakemake==9.27.1"], capture_output=True, text=True)
+    return environment(tmp_path_factory.mktemp("snakemake"), "snakemake==9.27.1")
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with Jupyter's client and a kernel for bash."""
+    programs = environment(tmp_path_factory.mktemp("jupyter"), "ipykernel", "bash_kernel==0.10.0")
+    call(programs / "python", "-m", "bash_kernel.install", "--sys-prefix")
+    return programs
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    """A venv with packages of the index; its folder of programs."""
+    call(sys.executable, "-m", "venv", folder / "env")
+    pip = [str(folder / "env/bin/pip"), "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, *packages], capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
-        unavailable(f"pip install snakemake: {done.stderr[-500:]}")
-    return venv / "bin"
+        unavailable(f"pip install {packages}: {done.stderr[-500:]}")
+    return folder / "env" / "bin"
 
 
 @dataclass(frozen=True)
@@ -192,10 +204,36 @@ RENV = Language(
     {"results/gini.csv": '"north",0.28571429', "results/flowers.txt": "borago\n"},
     weighs=120,
 )  # fmt: skip
+JULIA = Language("julia", ("/usr/bin/gcc",), (), {"sum.txt": "19.375\n"}, weighs=25)
+MIXED = Language(
+    "mixed",
+    ("/usr/bin/make", "/usr/bin/perl", "/usr/bin/gcc", "/usr/bin/Rscript", "/usr/bin/octave-cli",
+     "/usr/bin/node"),
+    ("apt:r-base-core", "apt:octave", "apt:nodejs", "apt:gcc-*", "apt:perl-*"),
+    {"report.json": '"agree":true', "fit.csv": "9.215576,3.2283248", "check.txt": "2.854600",
+     "bins.txt": "0 "},
+    weighs=250,
+)  # fmt: skip
+NOTEBOOKS = Language(
+    "notebooks", ("/usr/share/jupyter/kernels/ir/kernel.json", "/usr/bin/Rscript"),
+    ("apt:r-cran-irkernel", "apt:r-base-core", "pip:bash*kernel", "pip:pexpect"),
+    {"trees.ipynb": "R squared 0.977678", "words.ipynb": "147 birds", "largest.csv": "20.6,87,77",
+     "shares.txt": "knot 0.5238\n"},
+    weighs=160,
+)  # fmt: skip
 
 
 def test_every_project_is_tested() -> None:
-    apart = {"packages", "static", "snakemake", "r-user-library", "renv"}
+    apart = {
+        "packages",
+        "static",
+        "snakemake",
+        "r-user-library",
+        "renv",
+        "julia",
+        "mixed",
+        "notebooks",
+    }
     assert {entry.name for entry in PROJECTS.iterdir()} == set(BY_NAME) | apart
 
 
@@ -245,6 +283,72 @@ def test_a_project_of_renv(bench: Bench) -> None:
     seen = bench.go_round(project)
     check(RENV, seen)
     shutil.rmtree(cache)
+
+
+def test_a_depot_in_the_home_folder(bench: Bench) -> None:
+    """Julia as juliaup lays it out (a stand-in for the program itself): found by a link, with a
+    library of its own, packages and artifacts below hashes."""
+    there(JULIA)
+    depot = bench.folder / "home" / ".julia"
+    program = depot / "juliaup" / "julia-1.10.4+0.x64.linux.gnu"
+    source = PROJECTS / "packages" / "julia"
+    for path, text in {
+        "packages/Lilac/x1Y2z/src/Lilac.jl": "module Lilac\nfactor = 2.5\nend\n",
+        "packages/Lilac/x1Y2z/Project.toml": 'name = "Lilac"\n',
+        "compiled/v1.10/Lilac/aBcDe_12345.ji": "cache",
+        "artifacts/46e44e869b4d90b96bd8ed1fdcf32244fddfb6cc/share/table.txt": "1\n",
+    }.items():
+        (depot / path).parent.mkdir(parents=True, exist_ok=True)
+        (depot / path).write_text(text)
+    for folder in ("bin", "lib/julia"):
+        (program / folder).mkdir(parents=True)
+    call("gcc", "-o", program / "bin/julia", source / "julia.c", "-ldl")
+    call("gcc", "-shared", "-fPIC", "-o", program / "lib/julia/libsys.so", source / "sys.c")
+    links = bench.folder / "home" / ".juliaup" / "bin"
+    links.mkdir(parents=True)
+    (links / "julia").symlink_to(program / "bin" / "julia")
+    project = bench.project("julia")
+    check(JULIA, bench.go_round(project, PATH=f"{links}:/usr/bin:/bin"))
+
+
+def test_six_languages_in_one_run(bench: Bench) -> None:
+    there(MIXED)
+    check(MIXED, bench.go_round(bench.project("mixed")))
+
+
+def test_notebooks_of_other_languages(bench: Bench, jupyter: Path) -> None:
+    """A kernel of R that Debian brings, one of bash from the index; found by their kernelspecs."""
+    there(NOTEBOOKS)
+    project = bench.project("notebooks")
+    seen = bench.go_round(project, "trees.ipynb", "words.ipynb", PATH=f"{jupyter}:/usr/bin:/bin")
+    check(NOTEBOOKS, seen)
+    kernels = {
+        cell["outputs"][-1]["output_type"]
+        for name in ("trees.ipynb", "words.ipynb")
+        for cell in json.loads(seen.text(name))["cells"]
+        if cell["cell_type"] == "code" and cell["outputs"]
+    }
+    assert kernels <= {"stream", "execute_result", "display_data"}
+
+
+def test_a_kernel_that_is_not_installed(bench: Bench, jupyter: Path) -> None:
+    project = bench.project("notebooks")
+    path = {"PATH": f"{jupyter}:/usr/bin:/bin"}
+    done = bench.repro("author", "snapshot", "-C", project, "missing.ipynb", code=3, env=path)
+    assert "the kernel julia-1.10 of missing.ipynb is not installed" in done.stderr
+    assert "installed kernels: bash" in done.stderr
+    assert "julia -e 'using Pkg; Pkg.add(\"IJulia\")'" in done.stderr
+    assert not list(project.glob("*.repro*"))
+    spec = jupyter.parent / "share" / "jupyter" / "kernels" / "julia-1.10"
+    spec.mkdir()
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": ["/nonexistent/julia"], "display_name": "J", "language": "julia"})
+    )
+    try:
+        done = bench.repro("author", "snapshot", "-C", project, "missing.ipynb", code=3, env=path)
+        assert "cannot be started: no /nonexistent/julia" in done.stderr
+    finally:
+        shutil.rmtree(spec)
 
 
 def there(language: Language) -> None:

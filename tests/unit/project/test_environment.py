@@ -32,3 +32,15 @@ def test_the_cache_folder_depends_on_the_project_alone() -> None:
     one = build({}, root="/p\udcff", clamp=5, variables={})
     assert one.cache == build({"A": "1"}, root="/p\udcff", clamp=6, variables={}).cache
     assert one.cache != build({}, root="/q", clamp=5, variables={}).cache
+
+
+def test_typed_commands_stay_where_they_are() -> None:
+    made = build({"HISTFILE": "/home/a/.zsh_history"}, root="/p", clamp=5, variables={})
+    for name in ("HISTFILE", "OCTAVE_HISTFILE", "IPYTHONDIR"):
+        assert made.values[name].startswith(made.cache + "/")
+
+
+def test_where_languages_look_is_taken() -> None:
+    shell = {"CLASSPATH": "/a.jar", "JULIA_DEPOT_PATH": "/d", "CC": "clang", "PERL5LIB": ""}
+    made = build(shell, root="/p", clamp=5, variables={})
+    assert {name: made.values.get(name) for name in shell} == {**shell, "PERL5LIB": None}
