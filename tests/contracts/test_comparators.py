@@ -15,6 +15,7 @@ import comparator_checks as checks
 import pairs_archives
 import pairs_databases
 import pairs_office
+import pairs_r
 import pytest
 from comparator_checks import compare
 from comparator_pairs import PLOT, cases, chunk, gradient, png
@@ -28,6 +29,7 @@ CASES = {
     **cases(),
     **pairs_archives.cases(),
     **pairs_office.cases(),
+    **pairs_r.cases(),
     **pairs_databases.cases(),
 }
 BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]

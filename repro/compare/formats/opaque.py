@@ -10,16 +10,13 @@ _ADVICE = {
     "HDF5": "HDF5 (or netCDF-4) needs a reader this version does not have; write npz or csv",
     "Parquet": "Parquet needs a reader this version does not have; write csv",
     "Feather": "Feather needs a reader this version does not have; write csv",
-    "R data": "R data need a reader this version does not have; write csv or json",
-    "SQLite": "SQLite databases are not read by this version; write csv",
     "MATLAB": "MATLAB files need a reader this version does not have; write csv",
     "a picture": "this kind of picture is not decoded by this version; write PNG",
 }
 _MAGIC = (
     (b"\x80\x02", "pickle"), (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"),
     (b"\x80\x05", "pickle"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"PAR1", "Parquet"),
-    (b"ARROW1", "Feather"), (b"FEA1", "Feather"), (b"RDX2", "R data"), (b"RDX3", "R data"),
-    (b"RDA3", "R data"), (b"X\n\0\0\0", "R data"), (b"SQLite format 3\0", "SQLite"),
+    (b"ARROW1", "Feather"), (b"FEA1", "Feather"), 
     (b"MATLAB 5.0", "MATLAB"), (b"GIF8", "a picture"), (b"II*\0", "a picture"),
     (b"MM\0*", "a picture"),
 )  # fmt: skip
@@ -28,8 +25,6 @@ _SUFFIXES = (
     ((".h5", ".hdf5", ".he5", ".keras"), "HDF5"),
     ((".parquet",), "Parquet"),
     ((".feather", ".arrow"), "Feather"),
-    ((".rds", ".rdata", ".rda"), "R data"),
-    ((".sqlite", ".sqlite3"), "SQLite"),
     ((".mat",), "MATLAB"),
     ((".gif", ".tif", ".tiff", ".webp", ".bmp"), "a picture"),
 )
