@@ -49,6 +49,15 @@ def _full(text: str) -> bool:
     return text == "full"
 
 
+def _schema(asked: bool) -> None:
+    """Print the schema and end, whatever else the line says."""
+    if asked:
+        from repro.report.jsondoc import verify_schema
+
+        sys.stdout.write(verify_schema())
+        raise typer.Exit
+
+
 def verify(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
@@ -70,6 +79,13 @@ def verify(
         None, help="Your own absolute tolerance; shown as the reviewer's."
     ),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document (repro.verify/1)."),
+    schema: bool = typer.Option(
+        False,
+        "--schema",
+        callback=_schema,
+        is_eager=True,
+        help="Print the JSON Schema of repro.verify/1 and exit.",
+    ),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the verdict."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),

@@ -12,9 +12,15 @@ from typing import Any
 
 from repro.model.ports import Seal
 from repro.model.verdict import Comparison, Difference, OutputVerdict, Verdict
+from repro.primitives.resources import template
 
 VERIFY_SCHEMA = "repro.verify/1"
 DIFF_SCHEMA = "repro.diff/1"
+
+
+def verify_schema() -> str:
+    """The JSON Schema (draft 2020-12) of ``repro.verify/1``, as text."""
+    return template("verify.schema.json")
 
 
 def verify_document(
@@ -27,13 +33,15 @@ def verify_document(
     environment: Mapping[str, Any] | None = None,
     hints: Sequence[Mapping[str, Any]] = (),
     not_checked: Sequence[str] = (),
+    partial: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document of a verification.
 
     ``archive`` has ``digest`` and ``name``; ``run`` has ``exit``, ``seconds``,
     ``author_seconds``, ``peak_memory`` (bytes) and may have ``log_tail`` and ``steps``;
     ``environment`` has the host facts of ``author`` and ``reviewer``; ``hints`` are
-    mappings with ``code`` and ``text``. Whatever else they hold is kept.
+    mappings with ``code`` and ``text``. Whatever else they hold is kept. ``partial`` says
+    which outputs were judged when not all were. ``verify_schema`` has the whole form.
     """
     return {
         "schema": VERIFY_SCHEMA,
@@ -42,8 +50,9 @@ def verify_document(
         "seal": _seal(seal),
         "run": dict(run),
         **_judged(verdict),
+        "partial": None if partial is None else dict(partial),
         "hints": [dict(hint) for hint in hints],
-        "environment": dict(environment or {}),
+        "environment": {"author": {}, "reviewer": {}, **(environment or {})},
         "not_checked": list(not_checked),
     }
 
