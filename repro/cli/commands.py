@@ -28,6 +28,7 @@ NAMES = (
     "ls",
     "copy",
     "ci",
+    "export",
 )
 """Each is a module of this room with a function ``register``."""
 

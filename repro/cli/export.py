@@ -1,0 +1,59 @@
+"""``repro export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from repro.cli import context
+from repro.cli.render import observer_for
+
+HELP = """Write an archive's image in the forms that other tools take.
+
+\b
+  repro export paper.repro --docker image.tar     (any `docker load`, old ones too)
+  repro export paper.repro --oci-dir layout       (skopeo, umoci, buildah)
+  repro export paper.repro --rootfs root          (chroot, systemd-nspawn, runc)
+  repro export paper.repro --apptainer paper.def --docker image.tar
+  repro export paper.repro --dockerfile Dockerfile
+
+Lists of packages with hashes: `repro extract --locks`.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export", help=HELP)(export)
+
+
+def export(
+    archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
+    docker: Path | None = typer.Option(None, "--docker", help="A tar for `docker load`."),
+    oci_dir: Path | None = typer.Option(None, "--oci-dir", help="An OCI layout folder."),
+    rootfs: Path | None = typer.Option(None, "--rootfs", help="All layers merged in a folder."),
+    apptainer: Path | None = typer.Option(None, "--apptainer", help="A definition file."),
+    dockerfile: Path | None = typer.Option(None, "--dockerfile", help="A recipe to read."),
+    insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
+    json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the places."),
+) -> None:
+    """Export (help text: HELP)."""
+    from repro.workflows.export import ExportRequest
+    from repro.workflows.export import export as write
+    from repro.workflows.names import local_archive
+
+    observer = observer_for(quiet=quiet)
+    path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
+    places = write(
+        ExportRequest(
+            archive=path, tag=tag, environ=context.environ(), docker=docker, oci_dir=oci_dir,
+            rootfs=rootfs, apptainer=apptainer, dockerfile=dockerfile,
+        ),
+        observer,
+    )  # fmt: skip
+    if json_:
+        context.print_json({"schema": "repro.export/1", "written": [str(p) for p in places]})
+        return
+    for place in places:
+        print(place)
