@@ -8,10 +8,14 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from repro.cli.render import colour_out, unicode_out
 from repro.errors import UsageError
 from repro.primitives.canonical import source_date_epoch
+
+if TYPE_CHECKING:
+    from repro.project.identity import Person
 
 
 def environ() -> Mapping[str, str]:
@@ -33,6 +37,24 @@ def clamp() -> int:
 def machine() -> str:
     """The architecture as ``uname -m`` has it."""
     return platform.machine()
+
+
+def person() -> Person:
+    """Who types this, as the machine knows them."""
+    import pwd
+
+    from repro.project.identity import Person
+
+    environ = dict(os.environ)
+    try:
+        account = pwd.getpwuid(os.getuid())
+        user, home, name = account.pw_name, account.pw_dir, account.pw_gecos.split(",")[0]
+    except KeyError:
+        user, home, name = "", "", ""
+    user = environ.get("USER") or environ.get("LOGNAME") or user
+    home = environ.get("HOME") or home
+    homes = dict.fromkeys((home, os.path.realpath(home)) if home.startswith("/") else ())
+    return Person(user=user, host=platform.node(), homes=tuple(homes), name=name)
 
 
 def network(text: str) -> str:

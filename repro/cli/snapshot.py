@@ -27,7 +27,10 @@ Your folder stays as it was unless --write-back.
   repro snapshot paper.ipynb
   repro snapshot                        (with a repro.yml; `repro init` writes one)
 """
+_ANONYMOUS_HELP = "No user name, host name or home path in the archive, for blind review."
 _ALLOW_HELP = "Pack this file though it looks as if it held a secret."
+_STDIN_HELP = "A file that each step reads as its stdin; packed for the reruns."
+_FRESH_HELP = "Hide these old results before the run."
 _KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
 _WRITE_BACK_HELP = "Put the run's results into the project folder as well."
 _ENV_HELP = "Give the run this variable of your shell; its value is written into the archive."
@@ -56,14 +59,13 @@ def snapshot(
         None, help="Add a version with this tag to the archive [replace it, tag latest]."
     ),
     message: str | None = typer.Option(None, "-m", "--message", help="A note, for `repro log`."),
-    fresh: list[str] = typer.Option(
-        [], "--fresh", metavar="GLOB", help="Hide these old results before the run."
-    ),
+    fresh: list[str] = typer.Option([], "--fresh", metavar="GLOB", help=_FRESH_HELP),
     exclude: list[str] = typer.Option([], metavar="GLOB", help="Leave these files out."),
     env: list[str] = typer.Option(
         [], "--env", metavar="NAME[=VALUE]", callback=_variables, help=_ENV_HELP
     ),
     allow: list[str] = typer.Option([], metavar="FILE", help=_ALLOW_HELP),
+    anonymous: bool = typer.Option(False, "--anonymous", help=_ANONYMOUS_HELP),
     self_test: bool = typer.Option(
         True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
     ),
@@ -79,9 +81,7 @@ def snapshot(
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
     capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),
-    stdin: Path | None = typer.Option(
-        None, "--stdin", help="A file that each step reads as its stdin; packed for the reruns."
-    ),
+    stdin: Path | None = typer.Option(None, "--stdin", help=_STDIN_HELP),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more; show the run's output."),
@@ -109,6 +109,8 @@ def snapshot(
             exclude=tuple(exclude),
             env=tuple(env),
             allow=tuple(allow),
+            anonymous=anonymous,
+            person=context.person(),
             self_test=self_test,
             strict=strict,
             write_back=write_back,

@@ -53,14 +53,17 @@ class RunEnvironment:
     cache: str
 
 
+def cache_folder(root: str) -> str:
+    """The scratch folder that XDG_CACHE_HOME names for the project at ``root``."""
+    hashed = hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"/tmp/repro-cache-{hashed[:12]}"
+
+
 def build(
     environ: Mapping[str, str], *, root: str, clamp: int, variables: Mapping[str, str]
 ) -> RunEnvironment:
     """The environment of a run of the project at ``root``, the same in record and rerun."""
-    cache = (
-        "/tmp/repro-cache-"
-        + hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    )
+    cache = cache_folder(root)
     values = {name: environ[name] for name in TAKEN if environ.get(name)}
     values.setdefault("PATH", DEFAULT_PATH)
     values.setdefault("HOME", "/nonexistent")

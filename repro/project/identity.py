@@ -10,6 +10,7 @@ from repro.primitives.frozen import frozen
 from repro.project.places import HEAD, chunks, decoded, encoding_of, places
 
 USER, HOST, HOME, NAME, MAIL = "user name", "host name", "home path", "full name", "mail address"
+PROJECT = "project path"
 
 _NOBODY = frozenset(
     """root user admin administrator guest test nobody ubuntu debian fedora centos docker vagrant
@@ -25,7 +26,8 @@ _NO_HOST = frozenset(
     """.split()
 )
 _NO_HOME = re.compile(
-    r"/|/root|/nonexistent|/home/(?:repro|user|ubuntu|jovyan|rstudio|runner|docker)|/(?:tmp|var|github|workspace)(?:/.*)?"
+    r"/|/root|/nonexistent|/tmp|/var/tmp|/var/lib/[^/]+|/github/home|/workspace"
+    r"|/home/(?:repro|user|ubuntu|jovyan|rstudio|runner|docker|vagrant)"
 )
 _CONTAINER = re.compile(r"[0-9a-f]{12}|[0-9a-f]{64}")
 
@@ -44,10 +46,15 @@ class Person:
     name: str = ""
     mails: tuple[str, ...] = ()
 
+    @property
+    def tells_user(self) -> bool:
+        """Whether the user name tells this person from another."""
+        return len(self.user) >= 3 and self.user.lower() not in _NOBODY
+
     def telling(self, *, whole: bool) -> Identity:
         """What of it tells this person from another; ``whole``: also full name and mail."""
         found: list[tuple[str, str]] = [(HOME, home) for home in self.homes if tells_home(home)]
-        if len(self.user) >= 3 and self.user.lower() not in _NOBODY:
+        if self.tells_user:
             found.append((USER, self.user))
         short = self.host.partition(".")[0]
         if len(short) >= 3 and short.lower() not in _NO_HOST and not _CONTAINER.fullmatch(short):
@@ -65,6 +72,14 @@ class Identity:
 
     words: tuple[tuple[str, str], ...]
 
+    def with_word(self, kind: str, word: str) -> Identity:
+        """One word more."""
+        return Identity(words=(*self.words, (kind, word)))
+
+    def only(self, *kinds: str) -> Identity:
+        """The words of these kinds alone."""
+        return Identity(words=tuple(each for each in self.words if each[0] in kinds))
+
     def find(self, text: bytes) -> Iterator[tuple[int, str]]:
         """Where one of them stands as a word of its own, and what it is; letter case aside."""
         return ((start, kind) for start, _, kind in self._spans(text))
@@ -77,7 +92,7 @@ class Identity:
             end = 0
             while (start := lower.find(wanted, end)) >= 0:
                 end = start + len(wanted)
-                free = kind == HOME or not lower[max(0, start - 1) : start].isalnum()
+                free = kind in (HOME, PROJECT) or not lower[max(0, start - 1) : start].isalnum()
                 if free and not lower[end : end + 1].isalnum():
                     lower[start:end] = bytes(end - start)
                     yield start, end, kind

@@ -66,7 +66,8 @@ class PackRequest:
     """Everything a snapshot found out before it packs.
 
     ``output`` is the archive to write; ``tag`` its version; with ``add`` the versions that
-    the file holds are kept. ``created`` is ISO 8601 text, ``clamp`` seconds.
+    the file holds are kept. ``created`` is ISO 8601 text, ``clamp`` seconds. ``facts`` are
+    further fields of the circumstances.
     """
 
     environ: Mapping[str, str]
@@ -93,6 +94,7 @@ class PackRequest:
     altered: tuple[str, ...]
     in_place: tuple[str, ...]
     guard: Guard
+    facts: Mapping[str, Any]
     paranoid: bool
     message: str | None
 
@@ -318,6 +320,7 @@ def _write(
     facts["remote_inputs"] = [source.to_json() for source in request.remote]
     facts["message"] = request.message
     facts["secrets"] = request.guard.to_json()
+    facts |= request.facts
     folder = Path(os.fspath(built[0].path)).parent
     results = build_results_layer(request.files, folder, clamp=request.clamp)
     recording = Artifact(

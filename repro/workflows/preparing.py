@@ -14,6 +14,7 @@ from repro.primitives.texts import printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings
 from repro.project.environment import RunEnvironment, build, passed
+from repro.project.identity import Person
 from repro.workflows.notebooks import notebook_step
 
 
@@ -28,7 +29,8 @@ class SnapshotRequest:
     values) that may hold what looks like a secret. ``output`` is
     the archive to write (default ``NAME.repro`` in the project). ``created`` is the
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
-    ``message`` is a note of the author about this version.
+    ``message`` is a note of the author about this version. ``person`` is the author as the
+    machine knows them; ``anonymous``: nothing of that may be in the archive.
     """
 
     root: Path
@@ -46,6 +48,8 @@ class SnapshotRequest:
     exclude: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    anonymous: bool = False
+    person: Person = Person()
     self_test: bool = True
     strict: bool = False
     write_back: bool = False

@@ -49,6 +49,22 @@ def git_state(root: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
     }
 
 
+def git_author(root: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Name and mail address that git would commit with there; empty where it has none."""
+    settings = {
+        "PATH": environ.get("PATH", ""), "HOME": environ.get("HOME", "/"), "LC_ALL": "C",
+    }  # fmt: skip
+    found = []
+    for key in ("user.name", "user.email"):
+        done = process.run(
+            ["git", "config", "--get", key], cwd=root, environment=settings, timeout=30
+        )
+        found.append(
+            done.stdout.decode("utf-8", "surrogateescape").strip() if done.exit == 0 else ""
+        )
+    return found[0], found[1]
+
+
 def _lines(status: str) -> list[str]:
     """``XY PATH`` of each entry, paths from the top of the repository (git-status(1), -z)."""
     fields = iter(status.split("\0"))

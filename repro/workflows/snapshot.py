@@ -26,6 +26,7 @@ from repro.project.config import Config
 from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment
 from repro.project.globs import matches_any
+from repro.workflows.anonymity import check_versions, identified
 from repro.workflows.bytecode import with_bytecode
 from repro.workflows.editables import name_editables
 from repro.workflows.guarding import recorded_values, refuse_secrets
@@ -116,9 +117,10 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     project, environment = make_project(request, root, config, findings)
     output = target(request, project)
     check_name(request.tag or DEFAULT_TAG, output, add=request.tag is not None)
+    if request.anonymous and request.tag is not None:
+        check_versions(output)
     notes = (*config.notes, *environment_notes(environment, project))
-    for note in notes:
-        observer(Event(kind=EventKind.WARNING, phase="scan", text=note))
+    _warn(observer, "scan", notes)
     # Before remote inputs lie in the folder: they are no change of the author's.
     git = git_state(root, request.environ)
     with (
@@ -175,13 +177,11 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     lock = make_lock(closure.packages, indexes, project.root)
     lock = name_editables(lock, closure.packages, indexes, request.environ)
     observer(done("pin", _pin_text(closure), time.monotonic() - started))
-    for warning in closure.warnings:
-        observer(Event(kind=EventKind.WARNING, phase="pin", text=warning))
+    _warn(observer, "pin", closure.warnings)
     files = dict(outputs_in(observation.upper, rules))
     claims = _claims(prepared, output_records(files, rules), environments)
     lost = tuple(lost_figures(observation, project, claims.environment))
-    for warning in lost:
-        observer(Event(kind=EventKind.WARNING, phase="run", text=warning))
+    _warn(observer, "run", lost)
     warnings = (*prepared.notes, *closure.warnings, *lost)
     guard = refuse_secrets(
         entries=closure.files,
@@ -193,8 +193,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         deny=prepared.config.deny,
         observer=observer,
     )
-    plan = plan_layers(closure.files)
-    packed = pack(
+    ready = identified(
         PackRequest(
             environ=request.environ,
             machine=request.machine,
@@ -213,7 +212,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             files=files,
             observation=observation,
             closure=closure,
-            plan=plan,
+            plan=plan_layers(closure.files),
             lock=lock,
             git=prepared.git,
             remote=prepared.remote,
@@ -222,10 +221,16 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             in_place=tuple(in_place(observation, project.root, rules)),
             message=request.message,
             guard=guard,
+            facts={},
         ),
-        observer,
+        request.person,
+        anonymous=request.anonymous,
+        allow=prepared.allow,
+        folder=prepared.folder,
+        observer=observer,
     )
-    name_weights(plan, packed.layers, request.scope, observer)
+    packed = pack(ready, observer)
+    name_weights(ready.plan, packed.layers, request.scope, observer)
     return Snapshot(
         path=prepared.output,
         digest=str(packed.digest),
@@ -236,7 +241,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         size=packed.size,
         outputs=claims.outputs,
         packed=packed,
-        warnings=warnings,
+        warnings=ready.warnings,
     )
 
 
@@ -288,6 +293,11 @@ def _archives(root: str, output: Path) -> Iterator[str]:
     real = os.path.realpath(output)
     if real.startswith(root + "/"):
         yield real[len(root) + 1 :]
+
+
+def _warn(observer: Observer, phase: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        observer(Event(kind=EventKind.WARNING, phase=phase, text=text))
 
 
 def _pin_text(closure: Closure) -> str:
