@@ -112,7 +112,7 @@ _NO_VALUE = re.compile(
     r"""(?ix)
     \.{0,2}/ | ~/ | [a-z]:[\\/] | [a-z][a-z0-9+.-]*:// | (?:mailto|data|arn|urn): | \#[0-9a-f]{3,8}\Z
     | (?:sha\d+|md5|blake\w*)[-:_] | [\^~v=<>]*\d+(?:\.\d+)+[\w.+-]*\Z | \d{4}-\d\d-\d\d
-    | \$[A-Z_][A-Z0-9_]*\Z | \$[a-z_]+\Z | %\w+%\Z | @\w+@?\Z | ENC\[ | !vault
+    | \$[A-Z_][A-Z0-9_]*\Z | \$[a-z_]+\Z | \$\{?[a-z_][a-z0-9_]*\}?/ | %\w+%\Z | @\w+@?\Z | ENC\[ | !vault
     """
 )
 _PLACEHOLDER = re.compile(

@@ -126,6 +126,7 @@ def _sources() -> dict[str, str]:
         "openapi.yml": "password: string\ntoken: string\nsecret: my-secret-name\nkey: value\napi_key: ${API_KEY}\n",
         "ci.yml": "env:\n  TOKEN: ${{ secrets.GITHUB_TOKEN }}\n  PYPI_PASSWORD: $PYPI_PASSWORD\n  KEY: ci-{{ checksum \"a\" }}\n",
         "run.sh": 'export TOKEN="$1"\nPASSWORD=$(cat /run/secrets/p)\nexport API_KEY=${API_KEY:?}\nKEYFILE=/etc/x.key\ntool --password "$PASSWORD" --key-file key.txt\n',
+        "paths.sh": '[[ "$PWD" == "$PYENV_ROOT/versions/"* ]]\nOLDPWD="$HOME/work/dir"\ncd "${OLDPWD}"\n',
         "tokenizer.json": json.dumps({"model": {"vocab": {f"{_word(6)}": n for n in range(3000)}, "unk_token": "[UNK]"}, "password": 2984}),
         "refs.bib": "@article{key2020, doi={10.1000/182}, url={https://example.org/a?id=" + _uuid() + "}}\n",
         "urls.md": "See https://example.org:8080/a and git@github.com:lab/a.git, ssh://git@host/x; ftp://host:21/.\n"
