@@ -16,6 +16,7 @@ import pairs_archives
 import pairs_databases
 import pairs_office
 import pairs_r
+import pairs_science
 import pytest
 from comparator_checks import compare
 from comparator_pairs import PLOT, cases, chunk, gradient, png
@@ -30,6 +31,7 @@ CASES = {
     **pairs_archives.cases(),
     **pairs_office.cases(),
     **pairs_r.cases(),
+    **pairs_science.cases(),
     **pairs_databases.cases(),
 }
 BENIGN = [(n, label) for n, case in CASES.items() for label in case.benign]

@@ -16,7 +16,7 @@ _ADVICE = {
 _MAGIC = (
     (b"\x80\x02", "pickle"), (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"),
     (b"\x80\x05", "pickle"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"PAR1", "Parquet"),
-    (b"ARROW1", "Feather"), (b"FEA1", "Feather"), 
+    (b"ARROW1", "Feather"), (b"FEA1", "Feather"),
     (b"MATLAB 5.0", "MATLAB"), (b"GIF8", "a picture"), (b"II*\0", "a picture"),
     (b"MM\0*", "a picture"),
 )  # fmt: skip
