@@ -38,6 +38,8 @@ def archive_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for source in document["remote_inputs"]:
         place = f"{source['sha256'][:12]}  {printable(source['path'])}"
         yield f"  fetched   {place} from {printable(source['url'])}"
+    if document.get("anonymous"):
+        yield "  anonymous paths are mapped; names were looked for"
     yield from _run_lines(document)
     yield "layers, lowest first"
     for layer in document["layers"]:

@@ -100,6 +100,8 @@ def path_map(
         for text in texts:
             for match in folder.finditer(text):
                 old = match.group()
-                if not any(old == each or old.startswith(each + "/") for each in pairs):
-                    pairs[old] = f"{match.group(1)}/repro"
+                # In the project a name stays: programs name it relative to where they run.
+                if old not in pairs and not old.startswith(root + "/"):
+                    above = PathMap(pairs=tuple(pairs.items())).text(match.group(1))
+                    pairs[old] = f"{above}/repro"
     return PathMap(pairs=tuple(pairs.items()))

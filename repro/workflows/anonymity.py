@@ -95,6 +95,8 @@ def _anonymous(
     folder.mkdir()
     paths = _paths(ready, person)
     identity = person.telling(whole=True).with_word(PROJECT, claims.root)
+    if kinds := identity.in_text(claims.name):
+        raise _refusal([f"the name {claims.name}: {kind} (give another: --name)" for kind in kinds])
     found = [
         _line(each) for each in _in_files(ready.closure.files, ready.files, claims.root, identity)
     ]
