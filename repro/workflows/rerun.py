@@ -253,13 +253,16 @@ REACHED = {
 """A limit by name -> how it ended a run, for people."""
 
 
+_SIGNALS = 64  # signal(7); a status above belongs to the program alone
+
+
 def how_it_ended(step: StepSeen) -> str:
     """The end of a step that failed, for people."""
     if step.timed_out:
         return f"ran longer than its time limit ({human_time(step.cost.wall)})"
     if step.reached is not None:
         return REACHED[step.reached]
-    if step.exit > 128:
+    if 128 < step.exit <= 128 + _SIGNALS:
         return f"was ended by signal {step.exit - 128}"
     return f"exited with status {step.exit}"
 

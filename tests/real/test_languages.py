@@ -173,6 +173,11 @@ ALL = (
         ("apt:gfortran-*", "apt:libgomp1"),
         {"profile.txt": "   1   0.000000013\n"},
     ),
+    Language(
+        "mpi", ("/usr/bin/mpicc", "/usr/bin/mpirun"),
+        ("apt:openmpi-bin", "apt:openssh-client"), {"pi.txt": "2 processes 3.1415926536\n"},
+        weighs=120,
+    ),
     Language("shell", (), ("apt:gawk", "apt:sed"), {
         "results/sentences.txt": "mean 8.231 longest 16", "results/day.txt": "1970-01-02\n",
         **dict.fromkeys((f"results/{name}" for name in (

@@ -37,6 +37,9 @@ _NOT_PACKED = (
     ("translations", re.compile(r"/usr/share/locale/")),
     ("static libraries", re.compile(r".*\.a$")),
 )
+_LOOKED_FOR = {"openmpi-bin": ("openssh-client",)}
+"""Programs that another only looks for (stat(2) is not observed) and gives up without."""
+
 _UNPACKED = ("not-installed", "config-files", "half-installed")
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
@@ -116,6 +119,13 @@ class Apt(PackageSource):
         for name in BASE:
             if name in by_name:
                 found = self._ref(by_name[name])
+                if found is not None:
+                    yield found
+
+    def _requires(self, package: PackageRef) -> Iterator[PackageRef]:
+        for name in _LOOKED_FOR.get(package.name, ()):
+            for key in self._providers().get(name, ()):
+                found = self._ref(key) if _fits(key, package.key) else None
                 if found is not None:
                     yield found
 

@@ -263,6 +263,19 @@ def test_damaged_alternatives_name_nothing(host: FakeHost, text: bytes) -> None:
     assert package(host, "/usr/bin/tool").name == "tool"
 
 
+def test_what_is_only_looked_for_comes_along(host: FakeHost) -> None:
+    """mpirun gives up where there is no ssh, which it never opens."""
+    host.deb("openmpi-bin", ["/usr/bin/orterun"])
+    apt = Apt(host.root)
+    orterun = package(host, "/usr/bin/orterun")
+    assert list(apt.requires(orterun)) == []
+    host.deb("openssh-client", ["/usr/bin/ssh"])
+    host.deb("openssh-server", ["/usr/sbin/sshd"])
+    assert [found.name for found in Apt(host.root).requires(orterun)] == ["openssh-client"]
+    ssh = package(host, "/usr/bin/ssh")
+    assert list(Apt(host.root).requires(ssh)) == []
+
+
 def needs(host: FakeHost, program: str) -> list[str]:
     return sorted(found.key for found in Apt(host.root).environment(program))
 
