@@ -16,6 +16,7 @@ from repro.project.audit_shell import network_in_shell
 from repro.project.config import Config, find_config, read_config
 from repro.project.detect import Findings, plain_files, survey
 from repro.project.finding import RISK, STOPS, Finding, in_order
+from repro.workflows.foreseeing import foreseen
 from repro.workflows.preparing import project_root
 from repro.workflows.repository import git_state
 
@@ -35,6 +36,7 @@ def check(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     audit = audit_project(plain_files(root), here, exclude=config.exclude if config else ())
     every = [*findings, *audit.findings, *_entry(config, found, root), *_steps(config)]
     every += _uncommitted(root, environ)
+    every += _secrets(root, config)
     ordered = sorted(dict.fromkeys(every), key=in_order)
     stops = sum(finding.level == STOPS for finding in ordered)
     return {
@@ -47,6 +49,17 @@ def check(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         "findings": [{**finding.to_json(), "where": finding.where} for finding in ordered],
         "limits": list(audit.limits),
     }
+
+
+def _secrets(root: str, config: Config | None) -> Iterator[Finding]:
+    """Credentials in files that a snapshot would pack: it would be refused."""
+    exclude, allow = (config.exclude, config.allow) if config else ((), ())
+    for found in foreseen(root, exclude=exclude, allow=allow):
+        yield Finding(
+            code="secret", level=STOPS, path=found.path, line=found.line or None,
+            text=f"looks like a secret ({found.kind}): a snapshot is refused",
+            mend="take it out, or leave the file out (inputs.exclude); allow: [FILE] when it is none",
+        )  # fmt: skip
 
 
 def here_of(root: str, environ: Mapping[str, str]) -> Here:

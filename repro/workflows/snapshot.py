@@ -29,6 +29,7 @@ from repro.project.globs import matches_any
 from repro.workflows.anonymity import check_versions, identified
 from repro.workflows.bytecode import with_bytecode
 from repro.workflows.editables import name_editables
+from repro.workflows.foreseeing import forecast, foreseen
 from repro.workflows.guarding import recorded_values, refuse_secrets
 from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
@@ -121,6 +122,7 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
         check_versions(output)
     notes = (*config.notes, *environment_notes(environment, project))
     _warn(observer, "scan", notes)
+    _foretell(request, config, project, observer)
     # Before remote inputs lie in the folder: they are no change of the author's.
     git = git_state(root, request.environ)
     with (
@@ -293,6 +295,21 @@ def _archives(root: str, output: Path) -> Iterator[str]:
     real = os.path.realpath(output)
     if real.startswith(root + "/"):
         yield real[len(root) + 1 :]
+
+
+def _foretell(
+    request: SnapshotRequest, config: Config, project: Project, observer: Observer
+) -> None:
+    """Before the run: what would refuse the snapshot after it."""
+    found = foreseen(
+        project.root,
+        exclude=project.exclude,
+        allow=(*config.allow, *request.allow),
+        identity=request.person.telling(whole=True) if request.anonymous else None,
+    )
+    text = forecast(list(found))
+    if text is not None:
+        observer(Event(kind=EventKind.WARNING, phase="scan", text=text, code="secret"))
 
 
 def _warn(observer: Observer, phase: str, texts: Sequence[str]) -> None:

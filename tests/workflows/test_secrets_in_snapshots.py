@@ -117,6 +117,22 @@ def test_results_are_searched(lab: Lab) -> None:
     )
 
 
+def test_it_is_foretold_before_the_run_and_by_check(lab: Lab) -> None:
+    lab.write("in.txt", "1\n")
+    lab.write("conf.py", "x = 1\npassword = 'blue7lake'\n")
+    lab.write(".env", f"TOKEN={planted.letters(32)}\n")
+    words = ("snapshot", "-o", str(lab.archive))
+    done = lab.repro(*words, "--", "sh", "-c", "exit 9", status=5)
+    assert "conf.py:2 (password)" in done.stderr and "[secret]" in done.stderr
+    done = lab.repro(*words, "--allow", "conf.py", "--", "sh", "-c", "exit 9", status=5)
+    assert "[secret]" not in done.stderr
+    found = json.loads(lab.repro("check", "--json", status=1).stdout)["findings"]
+    assert [(f["path"], f["line"]) for f in found if f["code"] == "secret"] == [("conf.py", 2)]
+    lab.write("repro.yml", "allow: conf.py\n")
+    found = json.loads(lab.repro("check", "--json").stdout)["findings"]
+    assert not [f for f in found if f["code"] == "secret"]
+
+
 def test_what_was_searched_is_recorded(lab: Lab) -> None:
     lab.write("in.txt", "1\n")
     (lab.project / "big.bin").write_bytes(os.urandom(5_000_000))
