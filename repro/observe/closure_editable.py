@@ -16,6 +16,7 @@ from repro.model.observation import LeftOut
 from repro.observe.project_files import ProjectFiles
 from repro.primitives.texts import printable
 
+_LOADER = "_editable_loader.py"
 _IMPORTABLE = ("**/*.py", "**/*.so")
 
 
@@ -31,6 +32,7 @@ class Editables:
     ) -> None:
         self._project = project
         self.roots: dict[str, str] = {}
+        self._rebuilt = sorted(path for path in needed if path.endswith(_LOADER))
         for name, folder in folders:
             root = os.path.realpath(folder)
             inside = f"{root}/".startswith(f"{project}/")
@@ -74,6 +76,13 @@ class Editables:
         """What the author is told of it."""
         for root, name in sorted(self.roots.items()):
             yield f"{name} is installed editable: its source in {printable(root)} is packed as code"
+        for path in self._rebuilt:
+            name = path.rpartition("/")[2].removesuffix(_LOADER)[1:]
+            yield (
+                f"{name} is built anew whenever it is imported (an editable install by "
+                "meson-python): a rerun has other file times and may lack the compiler; install "
+                "it without -e"
+            )
 
     def _root(self, path: str) -> str | None:
         """The innermost folder that the path is or lies in."""

@@ -119,6 +119,23 @@ def test_pip_install_editable_by_a_finder(lab: Lab) -> None:
     is_code(lab, package)
 
 
+def test_setup_py_develop(lab: Lab) -> None:
+    """The older way, which pip before 25 still takes for a project with setup.py alone."""
+    folder = lab.folder / "code"
+    package = library(folder, "setuptools")
+    (folder / "pyproject.toml").unlink()
+    (folder / "setup.py").write_text(
+        "from setuptools import setup\n"
+        "setup(name='mine', version='0.3', package_dir={'': 'src'}, packages=['mine'])\n"
+    )
+    commands = environment(lab.folder / "env", "setuptools==68.2.2")
+    call(commands / "python", "setup.py", "-q", "develop", cwd=folder)
+    assert list(commands.parent.glob("lib/*/site-packages/mine.egg-link"))
+    lab.write("run.py", SCRIPT)
+    lab.snapshot("--", str(commands / "python"), "run.py")
+    is_code(lab, package)
+
+
 def test_the_project_installed_into_its_own_environment(lab: Lab) -> None:
     """``pip install -e .``: one folder is project, library and home of the environment."""
     package = library(lab.project, "setuptools")

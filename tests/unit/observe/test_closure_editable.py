@@ -125,6 +125,15 @@ def test_a_source_inside_an_environment_is_code(sample: Sample) -> None:
     assert entries["/venv/pyvenv.cfg"].kind is LayerKind.PACKAGES
 
 
+def test_one_that_builds_itself_at_import_is_named(sample: Sample) -> None:
+    """meson-python's loader runs ninja, which goes by file times."""
+    install(sample, "mine", "/code")
+    sample.write(f"{SITE}/_mine_editable_loader.py")
+    sample.read(f"{SITE}/_mine_editable_loader.py", "/code/src/mine/__init__.py")
+    (warning,) = [text for text in sample.close().warnings if "meson-python" in text]
+    assert warning.startswith("mine is built anew") and "without -e" in warning
+
+
 def test_the_whole_home_is_no_source(sample: Sample) -> None:
     install(sample, "mine", "/home")
     sample.write("/home/mine.py")
