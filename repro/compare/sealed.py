@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import os
 from collections.abc import Callable, Iterable
@@ -44,6 +45,8 @@ def _read(name: str, fd: int, stream: BinaryIO) -> None:
     except ImportError as error:
         library = str(error.name).split(".")[0]
         raise Beyond(f"its reader needs {library}: install repro[{module.EXTRA}]") from None
+    for name in ("ascii", "latin-1", "utf-8", "utf-16", "utf-32", "unicode_escape"):
+        codecs.lookup(name)  # loaded when first used, which is too late after the lock
     lockdown.limit()
     try:
         lockdown.lock()

@@ -515,11 +515,5 @@ def cases() -> dict[str, Case]:
             faults={"value": pickle.dumps({"a": 1.6}, protocol=4)},
             opaque=True,
         ),
-        "hdf5": Case(
-            "data.h5",
-            b"\x89HDF\r\n\x1a\n" + bytes(100),
-            faults={"value": b"\x89HDF\r\n\x1a\n" + bytes(99) + b"1"},
-            opaque=True,
-        ),
         "raw": Case("image.bin", bytes(range(256)), faults={"byte": bytes(255) + b"\xff"}),
     }

@@ -7,25 +7,21 @@ from repro.model.verdict import Comparison
 
 _ADVICE = {
     "pickle": "a pickle runs code when it is loaded, so it never is; write npz, csv or json",
-    "HDF5": "HDF5 (or netCDF-4) needs a reader this version does not have; write npz or csv",
     "Parquet": "Parquet needs a reader this version does not have; write csv",
     "Feather": "Feather needs a reader this version does not have; write csv",
-    "MATLAB": "MATLAB files need a reader this version does not have; write csv",
     "a picture": "this kind of picture is not decoded by this version; write PNG",
 }
 _MAGIC = (
     (b"\x80\x02", "pickle"), (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"),
-    (b"\x80\x05", "pickle"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"PAR1", "Parquet"),
+    (b"\x80\x05", "pickle"), (b"PAR1", "Parquet"),
     (b"ARROW1", "Feather"), (b"FEA1", "Feather"),
-    (b"MATLAB 5.0", "MATLAB"), (b"GIF8", "a picture"), (b"II*\0", "a picture"),
+    (b"GIF8", "a picture"), (b"II*\0", "a picture"),
     (b"MM\0*", "a picture"),
 )  # fmt: skip
 _SUFFIXES = (
     ((".pkl", ".pickle", ".joblib", ".pt", ".pth"), "pickle"),
-    ((".h5", ".hdf5", ".he5", ".keras"), "HDF5"),
     ((".parquet",), "Parquet"),
     ((".feather", ".arrow"), "Feather"),
-    ((".mat",), "MATLAB"),
     ((".gif", ".tif", ".tiff", ".webp", ".bmp"), "a picture"),
 )
 

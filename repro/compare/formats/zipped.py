@@ -13,7 +13,7 @@ class ZipComparator(Comparator):
 
     name = "zip/1"
     rank = 46
-    suffixes = (".zip", ".npz", ".docx", ".pptx", ".odt", ".odp", ".whl", ".epub", ".kmz")
+    suffixes = (".zip", ".npz", ".docx", ".pptx", ".odt", ".odp", ".whl", ".epub", ".kmz", ".keras")
     magic = MAGIC
     kinds = ("zip",)
 
