@@ -62,6 +62,13 @@ def verify(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
     report: Path | None = typer.Option(None, "--report", help="Write an HTML report here."),
+    junit: Path | None = typer.Option(None, "--junit", help="Write JUnit XML (for CI) here."),
+    markdown: Path | None = typer.Option(None, "--markdown", help="Write a review form here."),
+    codecheck: Path | None = typer.Option(
+        None, "--codecheck", help="Write a CODECHECK certificate's codecheck.yml here."
+    ),
+    codechecker: str | None = typer.Option(None, help="Who checks, for --codecheck."),
+    badge: Path | None = typer.Option(None, "--badge", help="Write an SVG badge here."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
     cpus: str | None = typer.Option(None, help="Processors, such as 2."),
@@ -94,11 +101,16 @@ def verify(
     from repro.errors import UsageError
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
-    from repro.workflows.reporting import verify_and_report
+    from repro.workflows.reporting import Reports, verify_and_report
     from repro.workflows.verify import VerifyRequest
 
-    if report is not None and not report.parent.is_dir():
-        raise UsageError(f"there is no folder {report.parent} for the report")
+    reports = Reports(
+        html=report, junit=junit, markdown=markdown, codecheck=codecheck, badge=badge,
+        codechecker=codechecker, now=context.created(),
+    )  # fmt: skip
+    for kind, file in reports.files.items():
+        if not file.parent.is_dir():
+            raise UsageError(f"there is no folder {file.parent} for the {kind}")
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
@@ -116,13 +128,13 @@ def verify(
             full_seal=_full(require_seal),
             reviewer=own or None,
         ),
-        report,
+        reports,
         observer,
     )
     if json_:
         context.print_json(document)
     else:
         context.print_verdict(document)
-        if report is not None:
-            print(f"report: {report}", file=sys.stderr)
+        for kind, file in reports.files.items():
+            print(f"{kind}: {file}", file=sys.stderr)
     raise typer.Exit(0 if reproduced else 1)

@@ -13,6 +13,7 @@ from repro.report.budget import Budget
 from repro.report.escape import esc
 from repro.report.panels import Sides, panel, worst_first
 from repro.report.sections import about_sections, header, outputs_head
+from repro.report.tally import tally
 
 MAX_PAGE = 20 << 20
 _MAX_PANELS = 2000
@@ -51,7 +52,9 @@ def verify_page(
 
 def _title(document: Mapping[str, Any]) -> str:
     name = document.get("archive", {}).get("name", "comparison")
-    return f"{document['verdict'].upper()} · {name} · repro"
+    partial = tally(document).partial
+    about = f" ({partial})" if partial else ""
+    return f"{document['verdict'].upper()}{about} · {name} · repro"
 
 
 def _policy(style: str, script: str) -> str:

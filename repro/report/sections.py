@@ -10,7 +10,9 @@ from typing import Any
 from repro.model.outcome import Outcome
 from repro.primitives.texts import human_size, human_time
 from repro.report.escape import esc, esc_block
+from repro.report.machines import fact, machine_rows
 from repro.report.panels import TONES, badge
+from repro.report.tally import tally
 
 _MAX_ROWS = 100
 _MAX_UNSEEN = 20
@@ -48,23 +50,33 @@ def header(document: Mapping[str, Any]) -> str:
         f'<div class="bar"><span class="name">{name}</span>{about}<span class="grow"></span>'
         '<button type="button" class="theme">Light / dark</button></div>'
         f'<div class="verdict {tone}"><h1>{_headline(document)}</h1><p>{_count(document)}</p></div>'
-        f"{_facts(document)}{_alerts(document)}"
+        f"{_partial(document)}{_facts(document)}{_alerts(document)}"
     )
 
 
 def _headline(document: Mapping[str, Any]) -> str:
     mark = TONES[document["verdict"]][0]
-    return f"{mark}&ensp;{_WORDS[document['verdict']]}"
+    partial = f"{esc(tally(document).partial, 100)} · " if document.get("partial") else ""
+    return f"{mark}&ensp;{partial}{_WORDS[document['verdict']]}"
 
 
 def _count(document: Mapping[str, Any]) -> str:
-    required = [output for output in document["outputs"] if output["required"]]
-    bar = Outcome(document["required"])
-    good = sum(Outcome(output["verdict"]).meets(bar) for output in required)
-    done = "reproduced" if document["reproduced"] else "not reproduced"
+    count = tally(document)
+    done = "reproduced" if count.reproduced else "not reproduced"
     return (
-        f"{good} of {len(required)} required outputs meet the bar “{bar.value}” or better: "
+        f"{count.good} of {count.required} required outputs meet the bar “{count.bar}” or better: "
         f"<strong>{done}</strong>."
+    )
+
+
+def _partial(document: Mapping[str, Any]) -> str:
+    partial = document.get("partial")
+    if not partial:
+        return ""
+    asked = ", ".join(f"<code>{esc(pattern, 200)}</code>" for pattern in partial["only"][:20])
+    return (
+        f'<div class="alert warn"><strong>{esc(partial["text"], 200)}</strong> <span>Only what '
+        f"matches {asked} was judged. This is no verdict on the whole archive.</span></div>"
     )
 
 
@@ -171,6 +183,8 @@ def _run(document: Mapping[str, Any]) -> str:
         return ""
     path = str(archive.get("path") or f"{archive.get('name', 'archive')}.repro").rpartition("/")[2]
     command = f"repro verify {shlex.quote(path)} --require {document['required']}"
+    for pattern in (document.get("partial") or {}).get("only", ()):
+        command += f" --only {shlex.quote(str(pattern))}"
     steps = "".join(
         f"<pre>{esc_block(shlex.join(map(str, step)))}</pre>"
         for step in list(run.get("steps", ()))[:_MAX_ROWS]
@@ -209,11 +223,8 @@ def _size(value: Any) -> str:
 
 
 def _machines(document: Mapping[str, Any]) -> str:
-    environment = document.get("environment") or {}
-    author, reviewer = environment.get("author") or {}, environment.get("reviewer") or {}
     rows = []
-    for key in sorted(author.keys() | reviewer.keys(), key=str)[:_MAX_ROWS]:
-        old, new = _fact(author.get(key)), _fact(reviewer.get(key))
+    for key, old, new in machine_rows(document):
         mark = ' class="differs"' if old != new else ""
         rows.append(
             f'<tr{mark}><th scope="row">{esc(key, 80)}</th><td>{esc(old, 400)}</td>'
@@ -226,16 +237,6 @@ def _machines(document: Mapping[str, Any]) -> str:
         "<thead><tr><td></td><th>Author</th><th>This rerun</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></section>"
     )
-
-
-def _fact(value: object) -> str:
-    if value is None:
-        return "not recorded"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_fact(item)}" for key, item in sorted(value.items()))
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value))
-    return str(value)
 
 
 def _seal(document: Mapping[str, Any]) -> str:
@@ -262,7 +263,7 @@ def _seal(document: Mapping[str, Any]) -> str:
 def _provenance(document: Mapping[str, Any]) -> str:
     archive = document.get("archive") or {}
     rows = "".join(
-        f'<tr><th scope="row">{esc(key, 80)}</th><td class="mono">{esc(_fact(value), 600)}</td></tr>'
+        f'<tr><th scope="row">{esc(key, 80)}</th><td class="mono">{esc(fact(value), 600)}</td></tr>'
         for key, value in list(archive.items())[:_MAX_ROWS]
         if value not in (None, "", [])
     )

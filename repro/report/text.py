@@ -7,6 +7,7 @@ from typing import Any
 
 from repro.model.outcome import Outcome
 from repro.primitives.texts import printable
+from repro.report.tally import tally
 
 _MARKS = {
     "identical": ("=", "=", "32"),
@@ -105,15 +106,14 @@ def _output(output: Mapping[str, Any], width: int, colour: bool, ascii_only: boo
 
 
 def _verdict(document: Mapping[str, Any], colour: bool) -> str:
-    required = [output for output in document["outputs"] if output["required"]]
-    bar = Outcome(document["required"])
-    good = sum(Outcome(output["verdict"]).meets(bar) for output in required)
-    word = document["verdict"].upper()
+    count = tally(document)
+    word = count.verdict.upper()
     if colour:
-        word = f"\x1b[1;{'32' if document['reproduced'] else '31'}m{word}\x1b[0m"
-    nouns = "output reproduces" if len(required) == 1 else "outputs reproduce"
-    asked = "" if bar is Outcome.CLOSE else f" ({bar.value} required)"
-    return f"{word}   {good} of {len(required)} {nouns}{asked}"
+        word = f"\x1b[1;{'32' if count.reproduced else '31'}m{word}\x1b[0m"
+    nouns = "output reproduces" if count.required == 1 else "outputs reproduce"
+    asked = "" if count.bar == Outcome.CLOSE.value else f" ({count.bar} required)"
+    partial = f"   {printable(count.partial)}" if count.partial else ""
+    return f"{word}{partial}   {count.good} of {count.required} {nouns}{asked}"
 
 
 def _hints(document: Mapping[str, Any]) -> Iterable[str]:

@@ -1,34 +1,108 @@
-"""From a verification to the document ``repro.verify/1`` and its HTML page."""
+"""From a verification to the document ``repro.verify/1`` and its reports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from repro import __version__
+from repro.errors import ReproError
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.primitives.events import Observer, silent
+from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
+from repro.primitives.frozen import frozen
 from repro.workflows.verify import Verification, Verifier, VerifyRequest
 
 _MAX_FIGURE = 8 << 20
 
 
-def verify_and_report(
-    request: VerifyRequest, report: Path | None, observer: Observer = silent
-) -> tuple[dict[str, Any], bool]:
-    """Verify, write the report when asked to; the document and whether it reproduced."""
-    with Verifier(request, observer) as found:
-        document = document_of(found)
-        if report is not None:
-            from repro.report.html import verify_page
+@frozen
+class Reports:
+    """Which reports to write, each into its file. ``now`` is ISO 8601 in UTC, the time of the
+    check; ``codechecker`` the name of who checks."""
 
-            page = verify_page(document, figures=_figures(found))
-            with atomic_write(report) as stream:
-                stream.write(page.encode("utf-8", "backslashreplace"))
-        return document, found.verdict.reproduced
+    html: Path | None = None
+    junit: Path | None = None
+    markdown: Path | None = None
+    codecheck: Path | None = None
+    badge: Path | None = None
+    codechecker: str | None = None
+    now: str = ""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files to be written, by kind."""
+        kinds = {"report": self.html, "junit": self.junit, "markdown": self.markdown,
+                 "codecheck": self.codecheck, "badge": self.badge}  # fmt: skip
+        return {kind: path for kind, path in kinds.items() if path is not None}
+
+
+def verify_and_report(
+    request: VerifyRequest, reports: Reports, observer: Observer = silent
+) -> tuple[dict[str, Any], bool]:
+    """Verify, write the reports asked for; the document and whether it reproduced.
+
+    When the verification itself fails the JUnit file says so, so that CI does not read an
+    older one; the error goes on.
+    """
+    try:
+        with Verifier(request, observer) as found:
+            document = document_of(found)
+            for path, text in _reports(found, document, reports, observer):
+                with atomic_write(path) as stream:
+                    stream.write(text.encode("utf-8", "backslashreplace"))
+            return document, found.verdict.reproduced
+    except ReproError as error:
+        if reports.junit is not None:
+            from repro.report.junit import junit_error
+
+            with atomic_write(reports.junit) as stream:
+                stream.write(junit_error(request.archive.name, error).encode("utf-8"))
+        raise
+
+
+def _reports(
+    found: Verification, document: dict[str, Any], reports: Reports, observer: Observer
+) -> Iterator[tuple[Path, str]]:
+    # Each is loaded only where it is asked for.
+    if reports.html is not None:
+        from repro.report.html import verify_page
+
+        yield reports.html, verify_page(document, figures=_figures(found))
+    if reports.junit is not None:
+        from repro.report.junit import junit_xml
+
+        yield reports.junit, junit_xml(document)
+    if reports.markdown is not None:
+        from repro.report.markdown import review_form
+
+        yield reports.markdown, review_form(document)
+    if reports.badge is not None:
+        from repro.report.badge import badge_svg
+
+        yield reports.badge, badge_svg(document)
+    if reports.codecheck is not None:
+        yield reports.codecheck, _certificate(found, document, reports, observer)
+
+
+def _certificate(
+    found: Verification, document: dict[str, Any], reports: Reports, observer: Observer
+) -> str:
+    from repro.report.codecheck import certificate
+    from repro.workflows.codecheck import earlier_certificate
+
+    earlier = earlier_certificate(found.path, found.layers, found.recording.claims.root)
+    if earlier.problem is not None:
+        observer(Event(kind=EventKind.WARNING, phase="codecheck", text=earlier.problem))
+    return certificate(
+        document,
+        now=reports.now,
+        codechecker=reports.codechecker,
+        earlier=earlier.fields,
+        source=earlier.source,
+    )
 
 
 def document_of(found: Verification) -> dict[str, Any]:

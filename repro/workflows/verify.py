@@ -61,6 +61,7 @@ class Verification:
     verdict: Verdict
     seal: Seal
     rerun: Rerun
+    layers: tuple[str, ...]
     lock: Mapping[str, Any]
     recorded: Mapping[str, OutputFile]
     host: Mapping[str, object]
@@ -134,6 +135,7 @@ class Verifier:
             verdict=verdict,
             seal=seal,
             rerun=outcome,
+            layers=tuple(layers),
             lock=self._archive.lock_json(version),
             recorded=recorded,
             host=host_facts(),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from tests.workflows.lab import Lab, need_an_engine
 
+WORDS = "Table 1 [repro: identical, same bytes as the input in.txt]"
 SCRIPT = (
     "cat in.txt > same.txt; od -An -N8 -tu4 /dev/urandom > varies.txt; "
     "[ -e /etc/hostname ] && echo x > only-there.txt; printf '1.5 %s' $(date +%N) > numbers.txt"
@@ -39,3 +42,39 @@ def test_a_real_document_keeps_to_the_schema(lab: Lab, tmp_path: Path) -> None:
     verdicts = {output["path"]: output["verdict"] for output in found["outputs"]}
     assert verdicts["same.txt"] == "identical" and verdicts["varies.txt"] == "different"
     assert found["partial"] is None
+
+
+def test_every_report_of_one_verification(lab: Lab, tmp_path: Path) -> None:
+    lab.write("../codecheck.yml", "manifest: [{file: same.txt, comment: Table 1}]\n")
+    files = {name: tmp_path / name for name in ("a.html", "a.xml", "a.md", "c.yml", "b.svg")}
+    verified(
+        lab, "--report", str(files["a.html"]), "--junit", str(files["a.xml"]),
+        "--markdown", str(files["a.md"]), "--codecheck", str(files["c.yml"]),
+        "--codechecker", "Dee", "--badge", str(files["b.svg"]), status=1,
+    )  # fmt: skip
+    assert "<h1>" in files["a.html"].read_text()
+    suite = ET.parse(files["a.xml"]).getroot()
+    assert int(suite.attrib["failures"]) >= 1
+    assert "| identical | `same.txt` |" in files["a.md"].read_text()
+    found = yaml.safe_load(files["c.yml"].read_text())
+    assert found["manifest"] == [{"file": "same.txt", "comment": WORDS}]
+    assert found["codechecker"] == [{"name": "Dee"}]
+    assert "different" in files["b.svg"].read_text()
+    (lab.folder / "codecheck.yml").unlink()
+
+
+def test_a_failed_rerun_is_an_error_in_junit(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    done = lab.repro(
+        "verify", str(lab.archive), "--timeout", "0.001", "--junit", str(file), status=5
+    )
+    assert "error[timeout]" in done.stderr
+    suite = ET.parse(file).getroot()
+    assert suite.attrib["errors"] == "1"
+
+
+def test_a_report_nowhere_is_told_before_the_run(lab: Lab, tmp_path: Path) -> None:
+    done = lab.repro(
+        "verify", str(lab.archive), "--badge", str(tmp_path / "none" / "b.svg"), status=2
+    )
+    assert "no folder" in done.stderr and "run" not in done.stderr.split("error")[0]

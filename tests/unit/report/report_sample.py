@@ -153,3 +153,9 @@ def figures() -> dict[str, tuple[bytes | None, bytes | None]]:
         "paper.ipynb": (notebook("slope = 3.25\n", old), notebook("slope = 3.31\n", new)),
         HOSTILE: ("\n".join(lines).encode(), "\n".join(changed).encode()),
     }
+
+
+PARTIAL = {
+    "only": ["figs/**", "a'b<i>"], "judged": 2, "recorded": 9, "steps": ["plot"],
+    "steps_recorded": 3, "text": "partial: 2 of 9 outputs",
+}  # fmt: skip
