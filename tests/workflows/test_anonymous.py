@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from repro.errors import ProjectError
+from repro.project.identity import Person
+from repro.workflows.preparing import SnapshotRequest
+from repro.workflows.snapshot import snapshot
 from tests.workflows.every_byte import members_with
 from tests.workflows.lab import Lab
 
@@ -268,3 +274,24 @@ def test_others_are_told_what_tells(ann: Author) -> None:
     assert seen["anonymous"] is None
     assert seen["identity"]["files"] == [{"path": "notes.md", "line": 1, "kind": "user name"}]
     assert {"root", "env:HOME", "env:PATH"} <= {each["name"] for each in seen["identity"]["values"]}
+
+
+def test_the_host_name(lab: Lab, tmp_path: Path) -> None:
+    lab.write("in.txt", "1\n")
+    request = SnapshotRequest(
+        root=lab.project, environ={**lab.env, "PATH": "/usr/bin:/bin"}, machine=platform.machine(),
+        created="2026-11-24T00:00:00Z", clamp=0, output=lab.archive, anonymous=True,
+        person=Person(user="ann-lee", host="fernwood7.example.edu"),
+    )  # fmt: skip
+    with pytest.raises(ProjectError) as refusal:
+        snapshot(replace(request, command=("sh", "-c", "echo Fernwood7 > o")))
+    assert refusal.value.exit_code == 3
+    assert refusal.value.details == ("o:1: host name", "recorded steps: host name")
+    lab.write("run.sh", "cat in.txt > o; cat /tmp/fernwood7.lock; true\n")
+    with pytest.raises(ProjectError) as refusal:
+        snapshot(replace(request, command=("sh", "run.sh")))
+    assert refusal.value.details == ("run.sh:1: host name",)
+    made = snapshot(replace(request, command=("sh", "run.sh"), allow=("run.sh",)))
+    assert made.path == lab.archive
+    holding = members_with(lab.archive, "fernwood7")
+    assert len(holding) == 1 and holding[0].endswith("unpacked"), "the layer of what was let pass"
