@@ -274,7 +274,7 @@ def test_the_network_is_named_when_the_self_test_fails(lab: Lab) -> None:
     )
     done = lab.repro("snapshot", "-o", str(lab.archive), "--", sys.executable, "get.py", status=5)
     assert "error[self-test]" in done.stderr
-    assert "wanted 192.0.2.7:80" in done.stderr
+    assert "wanted 192.0.2.7 port 80" in done.stderr
     assert not lab.archive.exists()
     lab.repro(
         "snapshot", "--keep", "-o", str(lab.archive), "--", sys.executable, "get.py", status=5

@@ -124,7 +124,8 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 def test_every_family_has_its_own_slug() -> None:
-    families = [ReproError, *_all(ReproError)]
+    # Rooms may refine a family; its slug tells what a program needs to know.
+    families = [f for f in (ReproError, *_all(ReproError)) if f.__module__ == "repro.errors"]
     slugs = [family.slug for family in families]
     assert len(slugs) == len(set(slugs))
 

@@ -14,6 +14,7 @@ from fake_registry import Fault, Handler, State, running
 from repro.errors import RemoteError
 from repro.model.oci import Descriptor
 from repro.primitives.digest import Digest
+from repro.remote import registry as module
 from repro.remote import transfer
 from repro.remote.credentials import Credential
 from repro.remote.registry import Registry
@@ -332,7 +333,9 @@ def test_tags_over_many_pages(state: State) -> None:
     assert where.tags() == [f"v{number}" for number in range(10)]
 
 
-def test_a_list_without_an_end(state: State) -> None:
+def test_a_list_without_an_end(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_PAGES", 20)
+
     def endless(handler: Handler) -> bool:
         handler.reply(200, b'{"tags":["a"]}', Link=f'<{handler.path}>; rel="next"')
         return True
