@@ -26,6 +26,7 @@ from repro.observe.closure_outside import (
     folders_in,
     outside_warnings,
     plain_files,
+    unkept_warnings,
     written_warnings,
 )
 from repro.observe.ledger import interpreters
@@ -133,7 +134,8 @@ class _Builder:
         written = [a.path for a in self._observation.accesses if a.written]
         places = [self._resolver.place(path) or path for path in written]
         changed = self._observation.outside
-        for warning in written_warnings(places, changed, self._root):
+        unkept = unkept_warnings(self._observation, self._root)
+        for warning in (*written_warnings(places, changed, self._root), *unkept):
             self._warnings[warning] = None
 
     def accesses(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 
+from repro.model.observation import Observation
 from repro.primitives.texts import printable
 
 TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/")
@@ -74,6 +75,24 @@ def written_warnings(written: Iterable[str], changed: Collection[str], root: str
         yield (
             f"the run changed files outside the project: {_some(sorted(changed))}; the archive "
             "holds them as they were before, the changes stay on this machine"
+        )
+
+
+def unkept_warnings(observation: Observation, root: str) -> Iterator[str]:
+    """Files elsewhere that were read and then changed, where no tracer could stop the change."""
+    if observation.tracer == "notify":
+        return
+    places = {
+        os.path.realpath(access.path)
+        for access in observation.accesses
+        if access.read_first and access.written
+    }
+    found = sorted(path for path in places if not path.startswith((root + "/", "/dev/")))
+    if found:
+        yield (
+            f"the run read and changed files outside the project: {_some(found)}; the tracer "
+            f"{observation.tracer} cannot keep their state before, they are packed as the run "
+            "left them"
         )
 
 

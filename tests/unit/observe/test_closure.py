@@ -411,3 +411,17 @@ def test_a_home_behind_a_link(sample: Sample) -> None:
 def test_a_home_that_is_not_there(sample: Sample) -> None:
     sample.home = f"{sample.root}/nobody"
     assert "/nobody" not in sample.entries(sample.close())
+
+
+def test_what_strace_cannot_keep_is_named(sample: Sample) -> None:
+    """It tells of a change when it has happened."""
+    sample.write("/elsewhere/data.txt")
+    sample.write("/project/own.txt")
+    for path in ("/elsewhere/data.txt", "/project/own.txt"):
+        sample.accesses.append(
+            Access(path=sample.absolute(path), read=True, read_first=True, written=True)
+        )
+    assert not [text for text in sample.close().warnings if "cannot keep" in text]
+    sample.tracer = "strace"
+    (warning,) = [text for text in sample.close().warnings if "cannot keep" in text]
+    assert "/elsewhere/" in warning and "/project/" not in warning
