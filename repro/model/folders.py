@@ -21,7 +21,7 @@ _NAMES = (
     "/.julia/scratchspaces", "/.julia/environments", "/.julia/juliaup", "/.juliaup",
     "/perl5/lib/perl5", "/.m2/repository", "/.sdkman/candidates", "/.gem", "/go/pkg/mod",
     "/.cargo/registry", "/.rustup/toolchains", "/.nvm/versions", "/.opam", "/.ghcup",
-    "/.local/share/octave",
+    "/.local/share/octave", "/.config/octave",
 )  # fmt: skip
 """Where package managers of languages keep what they installed; not, for instance, what Julia
 keeps of one's own packages in ``.julia/dev``."""

@@ -11,7 +11,7 @@ from repro.model.folders import is_environment
     "folder",
     [
         "node_modules", "web/node_modules", "renv/library", "/home/a/.julia/packages",
-        "/home/a/.juliaup", "/home/a/perl5/lib/perl5", "/home/a/.m2/repository",
+        "/home/a/.juliaup", "/home/a/.config/octave", "/home/a/perl5/lib/perl5", "/home/a/.m2/repository",
         "/home/a/go/pkg/mod",
     ],
 )  # fmt: skip
