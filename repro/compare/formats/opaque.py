@@ -7,21 +7,16 @@ from repro.model.verdict import Comparison
 
 _ADVICE = {
     "pickle": "a pickle runs code when it is loaded, so it never is; write npz, csv or json",
-    "Parquet": "Parquet needs a reader this version does not have; write csv",
-    "Feather": "Feather needs a reader this version does not have; write csv",
     "a picture": "this kind of picture is not decoded by this version; write PNG",
 }
 _MAGIC = (
     (b"\x80\x02", "pickle"), (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"),
-    (b"\x80\x05", "pickle"), (b"PAR1", "Parquet"),
-    (b"ARROW1", "Feather"), (b"FEA1", "Feather"),
+    (b"\x80\x05", "pickle"),
     (b"GIF8", "a picture"), (b"II*\0", "a picture"),
     (b"MM\0*", "a picture"),
 )  # fmt: skip
 _SUFFIXES = (
     ((".pkl", ".pickle", ".joblib", ".pt", ".pth"), "pickle"),
-    ((".parquet",), "Parquet"),
-    ((".feather", ".arrow"), "Feather"),
     ((".gif", ".tif", ".tiff", ".webp", ".bmp"), "a picture"),
 )
 

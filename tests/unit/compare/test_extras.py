@@ -11,6 +11,8 @@ from repro.model.outcome import Outcome
 
 FILES = {
     "a.h5": (b"\x89HDF\r\n\x1a\n", "h5py", "hdf5"),
+    "a.parquet": (b"PAR1", "pyarrow", "tables"),
+    "a.feather": (b"ARROW1", "pyarrow", "tables"),
 }
 
 
