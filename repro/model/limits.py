@@ -8,10 +8,8 @@ from typing import Any
 from repro.errors import ArchiveError, UsageError
 from repro.model.oci import mapping, text, whole
 from repro.primitives.frozen import frozen
-from repro.primitives.texts import human_size, printable
+from repro.primitives.texts import bytes_of, human_size, printable
 
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4,
-          "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}  # fmt: skip
 _LEAST_MEMORY = 1 << 20
 
 
@@ -95,12 +93,8 @@ def limits(
 
 
 def _size(given: str, name: str, least: int) -> int:
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?i?)b?", given.strip().lower())
-    unit = _UNITS.get(match.group(2)) if match else None
-    if match is None or unit is None:
-        raise _wrong(name, given, "write 500M, 2G or 1.5GiB")
-    found = int(float(match.group(1)) * unit)
-    if found < least or found >= 1 << 53:
+    found = bytes_of(given)
+    if found is None or found < least:
         raise _wrong(name, given, "write 500M, 2G or 1.5GiB")
     return found
 

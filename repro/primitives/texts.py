@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4,
+          "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}  # fmt: skip
 
 
 def printable(text: str, limit: int = 200) -> str:
@@ -30,6 +35,16 @@ def human_size(count: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
+
+
+def bytes_of(text: str) -> int | None:
+    """``5000``, ``500M``, ``2GB`` (powers of 1000), ``1.5GiB`` (of 1024); None for what is no size."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?i?)b?", text.strip().lower())
+    unit = _UNITS.get(match.group(2)) if match else None
+    if match is None or unit is None:
+        return None
+    found = int(float(match.group(1)) * unit)
+    return found if found < 1 << 53 else None
 
 
 def human_time(seconds: float) -> str:

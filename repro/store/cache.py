@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
+import re
 import stat
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from weakref import WeakKeyDictionary
 
 from repro.errors import ArchiveError, StorageError
 from repro.model.oci import COMPRESSION, Descriptor, Layer
+from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.files import atomic_write, remove_tree
+from repro.primitives.frozen import frozen
+from repro.primitives.tarfolder import folder_digest
 from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
@@ -42,6 +47,29 @@ class LayerList(Protocol):
 
     @property
     def layers(self) -> tuple[Layer, ...]: ...  # noqa: D102
+
+
+@frozen
+class CachedLayer:
+    """A layer in the cache: bytes on disk, and when it was last used (seconds since 1970).
+
+    ``ready`` is false for what an earlier boot or an interrupted unpacking left: the next use
+    unpacks it anew. ``in_use`` by any process.
+    """
+
+    diff_id: Digest
+    size: int
+    used: float
+    ready: bool
+    in_use: bool
+
+
+class Checked(Enum):
+    """What a check of a layer found."""
+
+    GOOD = "good"
+    DAMAGED = "damaged, removed"
+    IN_USE = "damaged, in use: not removed"
 
 
 class _Held:
@@ -80,6 +108,7 @@ class Cache:
         owns it or can write in it.
         """
         self._layers = root / "layers"
+        self._limit = root / "limit"
         self._held = _Held()
         try:
             for folder in reversed([root, *root.parents]):
@@ -95,6 +124,15 @@ class Cache:
         """Let others clear the layers that were handed out."""
         self._held.close()
 
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let go of the layers and bring the cache down to its limit; never fails for that."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self.keep_limit()
+
     def layers(
         self,
         source: LayerSource,
@@ -109,13 +147,8 @@ class Cache:
         """
         layers = version if isinstance(version, Sequence) else version.layers
         self._check_space(layers)
-        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-            running = [pool.submit(self.layer, source, layer, observer) for layer in layers]
-            try:
-                return [each.result() for each in running]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        calls = [partial(self.layer, source, layer, observer) for layer in layers]
+        return in_threads(calls, min(2, os.cpu_count() or 1))
 
     def layer(self, source: LayerSource, layer: Layer, observer: Observer = silent) -> Path:
         """One layer's unpacked folder; see ``layers``."""
@@ -149,28 +182,133 @@ class Cache:
 
     def size(self) -> int:
         """Bytes on disk of all unpacked layers."""
-        return sum(_disk_usage(place) for place in self._layers.iterdir() if place.is_dir())
+        return sum(self._size(place) for place in self._layers.iterdir() if place.is_dir())
+
+    def entries(self) -> list[CachedLayer]:
+        """All layers, the last used first."""
+        found = [
+            CachedLayer(
+                diff_id=Digest(place.name),
+                size=self._size(place),
+                used=_time(self._marker(place), place),
+                ready=self._state(place) == _boot() != "",
+                in_use=self._in_use(Digest(place.name)),
+            )
+            for place in self._places()
+        ]
+        return sorted(found, key=lambda each: (-each.used, each.diff_id.hex))
+
+    def check(self, diff_id: Digest) -> Checked | None:
+        """Hash an unpacked layer again; a damaged one is removed, a good one is ready again.
+
+        A layer that another program packed counts as damaged: its tar cannot be made again.
+        None when it is gone meanwhile. Raises OSError when the cache cannot be written.
+        """
+        place = self._layers / diff_id.hex
+        use = os.open(self._lock_path(diff_id), _LOCK, 0o600)
+        make = os.open(place.with_name(f"{place.name}.make"), _LOCK, 0o600)
+        try:
+            # Nobody removes it, nobody makes it anew meanwhile; in the order of ``layer``.
+            fcntl.flock(use, fcntl.LOCK_SH)
+            fcntl.flock(make, fcntl.LOCK_EX)
+            if not place.is_dir():
+                return None
+            if _is_good(place, diff_id):
+                self._revive(place)
+                return Checked.GOOD
+        finally:
+            os.close(make)
+            os.close(use)
+        self._remove(diff_id, place, self._marker(place))
+        return Checked.IN_USE if place.exists() else Checked.DAMAGED
 
     def gc(self, keep: int = 0) -> int:
-        """Remove what is half-made and, beyond ``keep`` bytes, layers used longest ago.
+        """Remove what is half-made and, beyond ``keep`` bytes, layers: first those that an
+        earlier boot left, then those used longest ago.
 
         Layers in use by any process stay. Returns the number of bytes set free.
         """
         freed = 0
         for place in self._layers.glob(".unpack-*"):
             freed += self._remove(Digest(place.name.split("-")[1]), place)
-        markers = sorted(self._layers.glob("*.ok"), key=lambda path: path.stat().st_mtime)
         left = self.size()
-        for marker in markers:
+        for each in sorted(self.entries(), key=lambda each: (each.ready, each.used)):
             if left <= keep:
                 break
-            gone = self._remove(Digest(marker.stem), marker.with_suffix(""), marker)
+            place = self._layers / each.diff_id.hex
+            gone = self._remove(each.diff_id, place, self._marker(place))
             freed, left = freed + gone, left - gone
         return freed
+
+    def limit(self) -> int | None:
+        """The size in bytes that ``keep_limit`` keeps; None without one."""
+        with contextlib.suppress(OSError, ValueError):
+            return max(0, int(self._limit.read_text()))
+        return None
+
+    def set_limit(self, size: int | None) -> None:
+        """Keep this limit from now on (None: no limit). Raises StorageError."""
+        try:
+            if size is None:
+                self._limit.unlink(missing_ok=True)
+                return
+            with atomic_write(self._limit, mode=0o600) as stream:
+                stream.write(f"{size}\n".encode())
+        except OSError as error:
+            raise _refusal(self._limit.parent, error.strerror or "cannot be written") from None
+
+    def keep_limit(self) -> int:
+        """Bring the cache down to its limit, if it has one; the number of bytes set free."""
+        size = self.limit()
+        return 0 if size is None else self.gc(size)
 
     def clear(self) -> int:
         """Remove every layer that is not in use; the number of bytes set free."""
         return self.gc(0)
+
+    def _places(self) -> Iterator[Path]:
+        for place in sorted(self._layers.iterdir()):
+            if re.fullmatch("[0-9a-f]{64}", place.name) and not place.is_symlink():
+                yield place
+
+    def _marker(self, place: Path) -> Path:
+        return place.with_name(f"{place.name}.ok")
+
+    def _state(self, place: Path) -> str:
+        with contextlib.suppress(OSError):
+            return self._marker(place).read_text()
+        return ""
+
+    def _size(self, place: Path) -> int:
+        """Bytes on disk; of a finished layer counted once and written down beside it."""
+        note = place.with_name(f"{place.name}.size")
+        with contextlib.suppress(OSError, ValueError):
+            return int(note.read_text())
+        size = _disk_usage(place)
+        if self._state(place):
+            with contextlib.suppress(OSError), open(os.open(note, _MARK, 0o600), "w") as stream:
+                stream.write(str(size))
+        return size
+
+    def _in_use(self, diff_id: Digest) -> bool:
+        fd = os.open(self._lock_path(diff_id), _LOCK, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+
+    def _revive(self, place: Path) -> None:
+        """Its bytes were just read and are right: as good as unpacked in this boot."""
+        marker = self._marker(place)
+        if self._state(place) == _boot():
+            return
+        used = _time(marker, place)
+        with open(os.open(marker, _MARK, 0o600), "w") as stream:
+            stream.write(_boot())
+        os.utime(marker, (used, used))
 
     def _lock_path(self, diff_id: Digest) -> Path:
         return self._layers / f"{diff_id.hex}.lock"
@@ -194,6 +332,7 @@ class Cache:
     def _unpack(self, source: LayerSource, layer: Layer, place: Path, observer: Observer) -> None:
         marker = place.with_name(f"{place.name}.ok")
         marker.unlink(missing_ok=True)
+        place.with_name(f"{place.name}.size").unlink(missing_ok=True)
         remove_tree(place)
         compression = COMPRESSION.get(layer.descriptor.media_type)
         if compression is None:
@@ -217,11 +356,12 @@ class Cache:
         fd = os.open(self._lock_path(diff_id), _LOCK, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            freed = _disk_usage(place)
+            freed = self._size(place)
             if marker is not None:
                 marker.unlink(missing_ok=True)
+                place.with_name(f"{place.name}.size").unlink(missing_ok=True)
             remove_tree(place)
-            return freed
+            return freed - _disk_usage(place)
         except BlockingIOError:
             return 0
         finally:
@@ -243,12 +383,19 @@ class Cache:
             )
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a tree of ours; harmless when it is not there. Raises OSError."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+def _is_good(place: Path, diff_id: Digest) -> bool:
+    try:
+        return folder_digest(place) == diff_id
+    except OSError:  # what cannot be read is damaged
+        return False
+
+
+def _time(*places: Path) -> float:
+    """The modification time of the first that is there."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            return place.lstat().st_mtime
+    return 0.0
 
 
 def _disk_usage(folder: Path) -> int:

@@ -196,8 +196,8 @@ def _self_test(
     root = cache_root(request.environ)
     sandbox = choose(request.engine, proofs(request.environ))
     started = time.monotonic()
-    with scratch(root / "runs", "self-test") as folder:
-        layers = Cache(root).layers(blobs, [each.layer for each in built], observer)
+    with scratch(root / "runs", "self-test") as folder, Cache(root) as cache:
+        layers = cache.layers(blobs, [each.layer for each in built], observer)
         outcome: Rerun | None = None
         try:
             outcome = rerun(

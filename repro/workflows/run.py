@@ -69,6 +69,7 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
     Nothing of it stays unless ``out`` names a folder. Raises as ``repro verify`` does.
     """
     with (
+        Cache(cache_root(request.environ)) as cache,
         Archive.open(request.archive) as archive,
         scratch(cache_root(request.environ) / "runs", "run") as folder,
     ):
@@ -76,7 +77,7 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         check_architecture(version, request.machine)
         recording = archive.recording(version)
         sandbox = choose(request.engine, proofs(request.environ))
-        layers = Cache(cache_root(request.environ)).layers(archive, version, observer)
+        layers = cache.layers(archive, version, observer)
         claims = recording.claims
         seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
         observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))

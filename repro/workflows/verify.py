@@ -74,6 +74,7 @@ class Verifier:
         self._request = request
         self._observer = observer
         self._archive = Archive.open(request.archive)
+        self._cache = Cache(cache_root(request.environ))
         self._scratch = scratch(cache_root(request.environ) / "runs", "verify")
 
     def __enter__(self) -> Verification:
@@ -87,6 +88,7 @@ class Verifier:
     def __exit__(self, *exception: object) -> None:
         self._scratch.__exit__(None, None, None)
         self._archive.close()
+        self._cache.__exit__()
 
     def _verify(self, folder: Path) -> Verification:
         request = self._request
@@ -94,10 +96,9 @@ class Verifier:
         check_architecture(version, request.machine)
         recording = self._archive.recording(version)
         started = time.monotonic()
-        cache = Cache(cache_root(request.environ))
         # Hashing leaves the interpreter free: the engine is loaded and chosen meanwhile.
         with ThreadPoolExecutor(1) as pool:
-            hashed = pool.submit(cache.layers, self._archive, version, self._observer)
+            hashed = pool.submit(self._cache.layers, self._archive, version, self._observer)
             sandbox = choose(request.engine, proofs(request.environ))
             checked = self._archive.verify_small(version)
             recorded = self._archive.results(version)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from repro.primitives.texts import human_size, human_time, printable
+from repro.primitives.texts import bytes_of, human_size, human_time, printable
 
 
 def test_printable() -> None:
@@ -21,3 +21,13 @@ def test_sizes(size: int, text: str) -> None:
 @pytest.mark.parametrize(("secs", "text"), [(0.32, "0.3s"), (372, "6m12s"), (7380, "2h03m")])
 def test_times(secs: float, text: str) -> None:
     assert human_time(secs) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("5000", 5000), ("500MB", 500_000_000), ("1.5GiB", 3 << 29), (" 2 g ", 2 * 10**9),
+     ("1kb", 1000), ("", None), ("-1", None), ("lots", None), ("1e9", None), ("5 XB", None),
+     ("i", None), ("9" * 16, None), ("999999999TB", None)],
+)  # fmt: skip
+def test_sizes_as_people_write_them(text: str, size: int | None) -> None:
+    assert bytes_of(text) == size
