@@ -15,14 +15,16 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from repro.errors import ArchiveError
 from repro.primitives.digest import Digest
 from repro.primitives.pipes import SideHash
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 FRAME = 4 << 20
 LARGEST_RATIO = 900
@@ -48,6 +50,9 @@ class FrameWriter:
         self._out = out
         self._level = level
         self._local = threading.local()
+        # Loaded by who packs: readers do not need it (docs/decisions/0005).
+        from concurrent.futures import ThreadPoolExecutor
+
         self._pool = ThreadPoolExecutor(workers)
         self._pending: deque[Future[bytes]] = deque()
         self._ahead = workers + 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
@@ -29,6 +30,7 @@ from repro.model.oci import (
 )
 from repro.model.ports import OutputFile
 from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims, Recording
+from repro.primitives.aside import in_threads
 from repro.primitives.canonical import MAX_BYTES, load
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
@@ -263,19 +265,14 @@ class Archive:
             for descriptor in descriptors:
                 self._check_blob(descriptor)
             return len(descriptors)
-        done = 0
-        # Big ones first: two threads then end at about the same time.
+        told = _Told(total, observer)
+
+        def check(descriptor: Descriptor) -> None:
+            told.add(self._check_blob(descriptor))
+
+        # Big ones first: the threads then end at about the same time.
         queue = sorted(descriptors, key=lambda descriptor: -descriptor.size)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            try:
-                for size in pool.map(self._check_blob, queue):
-                    done += size
-                    observer(
-                        Event(kind=EventKind.PROGRESS, phase="archive", done=done, total=total)
-                    )
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_threads([partial(check, each) for each in queue], min(4, os.cpu_count() or 1))
         return len(queue)
 
     def _check_blob(self, descriptor: Descriptor) -> int:
@@ -378,3 +375,20 @@ def _check_schema(document: Mapping[str, Any], schema: str, what: str) -> None:
             hint=_NEWER,
             slug="archive-schema",
         )
+
+
+class _Told:
+    """Adds up what several threads have checked, and tells."""
+
+    def __init__(self, total: int, observer: Observer) -> None:
+        self._total = total
+        self._observer = observer
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+            self._observer(
+                Event(kind=EventKind.PROGRESS, phase="archive", done=self._done, total=self._total)
+            )

@@ -26,6 +26,7 @@ from repro.primitives.tarfolder import folder_digest
 from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
+from repro.store.pins import Pins
 
 _MARGIN = 64 << 20
 _READ = 1 << 20
@@ -110,6 +111,7 @@ class Cache:
         self._layers = root / "layers"
         self._limit = root / "limit"
         self._held = _Held()
+        self._pins = Pins(root)
         try:
             for folder in reversed([root, *root.parents]):
                 if not folder.exists():
@@ -226,15 +228,18 @@ class Cache:
         """Remove what is half-made and, beyond ``keep`` bytes, layers: first those that an
         earlier boot left, then those used longest ago.
 
-        Layers in use by any process stay. Returns the number of bytes set free.
+        Layers in use by any process and those of kept containers stay. Returns the number of
+        bytes set free.
         """
-        freed = 0
+        freed, pinned = 0, self._pins.every()
         for place in self._layers.glob(".unpack-*"):
             freed += self._remove(Digest(place.name.split("-")[1]), place)
         left = self.size()
         for each in sorted(self.entries(), key=lambda each: (each.ready, each.used)):
             if left <= keep:
                 break
+            if each.diff_id in pinned:
+                continue
             place = self._layers / each.diff_id.hex
             gone = self._remove(each.diff_id, place, self._marker(place))
             freed, left = freed + gone, left - gone

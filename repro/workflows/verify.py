@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,18 @@ from repro.model.limits import NO_LIMITS, Limits
 from repro.model.oci import oci_architecture
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
-from repro.model.recording import Claims, Recording
+from repro.model.recording import Recording
+from repro.primitives.aside import Aside
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
+from repro.workflows.expectation import Expectation, expectation
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun, step_text
+from repro.workflows.selection import Selection, select
 
 if TYPE_CHECKING:
     from repro.model.verdict import Verdict
@@ -32,7 +35,7 @@ class VerifyRequest:
     """What to verify and how. ``timeout`` in seconds limits each step.
 
     ``limits`` stand before the archive's own; ``full_seal`` refuses a run of which something
-    is not enforced.
+    is not enforced. ``only`` are patterns of the outputs to be judged; none: all.
     """
 
     archive: Path
@@ -46,6 +49,7 @@ class VerifyRequest:
     engine: str | None = None
     network: str = "none"
     reviewer: Mapping[str, object] | None = None
+    only: tuple[str, ...] = ()
 
 
 @frozen
@@ -58,6 +62,8 @@ class Verification:
     tag: str
     digest: str
     recording: Recording
+    selection: Selection
+    expected: Expectation
     verdict: Verdict
     seal: Seal
     rerun: Rerun
@@ -95,10 +101,10 @@ class Verifier:
         version = self._archive.version(request.tag)
         check_architecture(version, request.machine)
         recording = self._archive.recording(version)
+        selection = select(recording, request.only)
         started = time.monotonic()
         # Hashing leaves the interpreter free: the engine is loaded and chosen meanwhile.
-        with ThreadPoolExecutor(1) as pool:
-            hashed = pool.submit(self._cache.layers, self._archive, version, self._observer)
+        with Aside(partial(self._cache.layers, self._archive, version, self._observer)) as hashed:
             sandbox = choose(request.engine, proofs(request.environ))
             checked = self._archive.verify_small(version)
             recorded = self._archive.results(version)
@@ -113,27 +119,21 @@ class Verifier:
         if request.full_seal:
             check_full(seal)
         self._note("sealed", seal_text(seal, request.network))
-        outcome = self._rerun(sandbox, layers, recording.claims, folder)
-        # Loaded only now: the analysis does not wait for its judge (bench/README.md).
-        from repro.compare.judge import judge
+        expected = self._expect(recording, selection, folder)
+        outcome = self._rerun(sandbox, layers, selection, folder)
+        wanted = {output.path for output in selection.claims.outputs} if request.only else None
+        recorded = {p: o for p, o in recorded.items() if wanted is None or p in wanted}
         from repro.observe.host import host_facts
 
-        verdict = judge(
-            recorded,
-            outcome.produced,
-            rules={o.path: (o.required, o.compare) for o in recording.claims.outputs},
-            required=request.required,
-            declared=recording.claims.declared,
-            reviewer_options=request.reviewer,
-            input_digests=input_digests(self._archive, version, recording),
-        )
         return Verification(
             path=request.archive,
             name=recording.claims.name,
             tag=version.tag,
             digest=str(version.config_digest),
             recording=recording,
-            verdict=verdict,
+            selection=selection,
+            expected=expected,
+            verdict=self._judge(version, recording, selection, recorded, outcome),
             seal=seal,
             rerun=outcome,
             layers=tuple(layers),
@@ -142,8 +142,44 @@ class Verifier:
             host=host_facts(),
         )
 
-    def _rerun(self, sandbox: Sandbox, layers: list[str], claims: Claims, folder: Path) -> Rerun:
-        request = self._request
+    def _expect(self, recording: Recording, selection: Selection, folder: Path) -> Expectation:
+        """Say what is to be expected before it begins, and what of it this machine lacks."""
+        claims = selection.claims
+        found = expectation(
+            recording,
+            {step.name for step in claims.steps},
+            sum(output.size for output in claims.outputs),
+        )
+        self._note("expect", found.sentence())
+        for text in (*found.shortages(folder), *filter(None, [selection.why])):
+            self._observer(Event(kind=EventKind.WARNING, phase="expect", text=text))
+        return found
+
+    def _judge(
+        self,
+        version: VersionInfo,
+        recording: Recording,
+        selection: Selection,
+        recorded: Mapping[str, OutputFile],
+        outcome: Rerun,
+    ) -> Verdict:
+        # Loaded only now: the analysis does not wait for its judge (bench/README.md).
+        from repro.compare.judge import judge
+
+        return judge(
+            recorded,
+            outcome.produced,
+            rules={o.path: (o.required, o.compare) for o in selection.claims.outputs},
+            required=self._request.required,
+            declared=selection.claims.declared,
+            reviewer_options=self._request.reviewer,
+            input_digests=input_digests(self._archive, version, recording),
+        )
+
+    def _rerun(
+        self, sandbox: Sandbox, layers: list[str], selection: Selection, folder: Path
+    ) -> Rerun:
+        request, claims = self._request, selection.claims
         outcome = rerun(
             sandbox,
             layers,
@@ -153,7 +189,7 @@ class Verifier:
             observer=self._observer,
         )
         if outcome.exit != 0:
-            raise rerun_failed(outcome)
+            raise rerun_failed(outcome, selection.left_out)
         text = printable(" && ".join(step_text(step) for step in claims.steps), 100)
         peak = f" · peak {human_size(outcome.peak_memory)}" if outcome.peak_memory else ""
         self._note("run", f"{text} · exit 0{peak}", outcome.seconds)
@@ -194,13 +230,16 @@ def check_full(seal: Seal) -> None:
         )
 
 
-def rerun_failed(outcome: Rerun) -> RerunFailed:
-    """The error of a rerun whose last step failed."""
+def rerun_failed(outcome: Rerun, left_out: Sequence[str] = ()) -> RerunFailed:
+    """The error of a rerun whose last step failed; ``left_out`` names steps that did not run."""
     last = outcome.steps[-1]
+    hint = _LIMIT_HINT if last.reached is not None else None
+    if left_out and hint is None:
+        hint = f"steps left out by --only: {', '.join(left_out)}; it may need one of them"
     return RerunFailed(
         f"the sealed rerun failed: step {printable(last.name, 60)!r} {how_it_ended(last)}",
         details=last.tail,
-        hint=_LIMIT_HINT if last.reached is not None else None,
+        hint=hint,
         slug=f"limit-{last.reached}" if last.reached else _ENDED[last.timed_out],
     )
 
