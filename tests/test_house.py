@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "repro").rglob("*.py"))
 ROOMS = {
     "project", "observe", "pin", "image", "store", "runtime", "compare", "report",
-    "remote",
+    "remote", "container",
 }  # fmt: skip
 
 

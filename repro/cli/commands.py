@@ -15,6 +15,7 @@ NAMES = (
     "inspect",
     "extract",
     "run",
+    "container",
     "diff",
     "log",
     "tag",

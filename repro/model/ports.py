@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -104,7 +104,8 @@ class SandboxRequest:
     or earlier-used folders on one file system: the thin writable layer. ``argv`` runs in
     ``cwd`` (absolute, inside) with exactly ``environment``. Output goes to the two file
     descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``. ``limits`` are
-    those of all its processes together.
+    those of all its processes together. ``started`` is told the number of the sandbox's first
+    process, as this machine numbers it.
     """
 
     layers: Sequence[str]
@@ -118,6 +119,25 @@ class SandboxRequest:
     stdin: int | None = None
     timeout: float | None = None
     network: str = "none"
+    limits: Limits = NO_LIMITS
+    started: Callable[[int], None] | None = None
+
+
+@frozen
+class JoinRequest:
+    """One command more in a sandbox that runs, whose first process is ``init``.
+
+    The other fields as in SandboxRequest. ``limits`` are those that the sandbox runs with.
+    """
+
+    init: int
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: str
+    stdout: int
+    stderr: int
+    stdin: int | None = None
+    upper: str = ""
     limits: Limits = NO_LIMITS
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from repro.errors import ReproError, RuntimeUnavailable
 from repro.model.limits import NO_LIMITS, Limits
-from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
 from repro.primitives.texts import printable
-from repro.runtime.request import check_request
+from repro.runtime.request import check_command, check_request
 
 _MEND = "; mend: "
 
@@ -76,6 +76,27 @@ class Runtime(abc.ABC):
             raise
         except Exception as error:
             raise self._stray(error) from error
+
+    def join(self, request: JoinRequest) -> SandboxResult:
+        """Run one command more in a running sandbox of this engine, to its end.
+
+        It sees the same files, processes and network as those inside, with no more rights;
+        what it leaves running ends with the sandbox. Raises RuntimeUnavailable when the
+        sandbox is gone or cannot be joined, RerunFailed when the command cannot be started.
+        """
+        check_command(request)
+        try:
+            return self._join(request)
+        except ReproError:
+            raise
+        except Exception as error:
+            raise self._stray(error) from error
+
+    def _join(self, request: JoinRequest) -> SandboxResult:
+        raise RuntimeUnavailable(
+            f"{self.name} cannot run a second command in a running sandbox",
+            hint="stop it first: the command then gets a sandbox of its own over the same layer",
+        )
 
     def _stray(self, error: Exception) -> RuntimeUnavailable:
         return RuntimeUnavailable(

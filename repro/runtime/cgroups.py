@@ -76,6 +76,27 @@ class Cgroup:
                     time.sleep(0.01)
 
 
+def follow(pid: int, other: int) -> frozenset[str]:
+    """Put ``pid`` into the groups of ``other``; which limits (memory, pids, cpu) hold it now.
+
+    Only groups other than our own are entered, and none that refuses.
+    """
+    theirs, own = _groups_of(str(other)), _groups_of("self")
+    held: set[str] = set()
+    for root, controllers in _mounts():
+        names = controllers if controllers is not None else frozenset({""})
+        for name in names & {"", "memory", "pids", "cpu"}:
+            path = theirs.get(name)
+            if path is None or path == own.get(name):
+                continue
+            folder = root / path.lstrip("/")
+            with contextlib.suppress(OSError):
+                (folder / "cgroup.procs").write_text(f"{pid}\n")
+                listed = [name] if name else ["memory", "pids", "cpu"]
+                held.update(each for each in listed if name or (folder / f"{each}.max").exists())
+    return frozenset(held)
+
+
 def make_cgroup(limits: Limits) -> Cgroup | None:
     """A group that enforces as much of ``limits`` as this user may; None when nothing."""
     wanted = _wanted(limits)
@@ -196,9 +217,13 @@ def _mounts() -> Iterator[tuple[Path, frozenset[str] | None]]:
 
 def _own_groups() -> dict[str, str]:
     """Our own group per controller; ``""`` is version 2's."""
+    return _groups_of("self")
+
+
+def _groups_of(process: str) -> dict[str, str]:
     found: dict[str, str] = {}
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in Path(f"/proc/{process}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             for controller in controllers.split(","):
                 found[controller] = path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from repro.errors import RerunFailed, UsageError
-from repro.model.ports import SandboxRequest
+from repro.model.ports import JoinRequest, SandboxRequest
 from repro.primitives.texts import printable
 
 NETWORKS = ("none", "host")
@@ -22,6 +23,11 @@ def check_request(request: SandboxRequest) -> None:
         raise UsageError(
             f"unknown network {printable(request.network, 40)!r}", hint="use none or host"
         )
+    check_command(request, (*request.layers, request.upper, request.work))
+
+
+def check_command(request: SandboxRequest | JoinRequest, folders: Iterable[str] = ()) -> None:
+    """The command, its folder and its environment alone. Raises RerunFailed."""
     if not request.argv or not request.argv[0]:
         raise _refused("the command is empty")
     if not request.cwd.startswith("/"):
@@ -29,7 +35,6 @@ def check_request(request: SandboxRequest) -> None:
     for name in request.environment:
         if not name or "=" in name:
             raise _refused(f"no variable can be called {printable(name, 80)!r}")
-    folders = (*request.layers, request.upper, request.work)
     for word in (
         *request.argv, request.cwd, *request.environment.keys(),
         *request.environment.values(), *folders,

@@ -30,7 +30,8 @@ def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
     """Fill an empty folder. ``home`` is the analysis's HOME; ``resolver`` is resolv.conf."""
     folder.mkdir(mode=0o755)
     for name in _FOLDERS:
-        (folder / name).mkdir(mode=0o755)
+        (folder / name).mkdir()
+        (folder / name).chmod(0o755)  # whatever the umask is
     for name in _SHARED:
         (folder / name).mkdir()
         (folder / name).chmod(0o1777)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
 from repro.model.limits import Limits
-from repro.model.ports import SandboxRequest, SandboxResult, Seal
+from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
 from repro.model.system import UID
 from repro.primitives.frozen import frozen
@@ -26,6 +26,7 @@ from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.cgroups import Cgroup
 from repro.runtime.held import held, limits_sealed
+from repro.runtime.join import join
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
 from repro.runtime.rootfs import check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
@@ -117,6 +118,9 @@ class Bubblewrap(Runtime):
         check_upper(request.upper)
         with _prepared(self._launcher(), request) as sandbox:
             return sandbox.run()
+
+    def _join(self, request: JoinRequest) -> SandboxResult:
+        return join(request, filter_program(platform.machine()))
 
 
 @frozen
@@ -297,7 +301,11 @@ class _Sandbox:
     def _begin(self, watch: Watch, group: Cgroup | None) -> Watchdog | None:
         """Into its group, then let it go; who looks after what the group does not hold."""
         request = self._request
-        if not watch.started() or watch.init is None or not request.limits:
+        started = watch.started() and watch.init is not None
+        if started and request.started is not None:
+            assert watch.init is not None
+            request.started(watch.init)
+        if watch.init is None or not request.limits:
             self._let_go()
             return None
         skip: tuple[str, ...] = ()
