@@ -155,3 +155,19 @@ def test_an_interruption_in_a_callback_is_not_lost() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=15)
     assert done.returncode == 130, done.stderr
+
+
+def test_what_a_verification_waits_for_is_little() -> None:
+    """Before the rerun neither the judge nor a report nor a network client is loaded
+    (docs/decisions/0005)."""
+    script = (
+        "import sys\n"
+        "import repro.cli.app, repro.cli.verify, repro.workflows.names\n"
+        "import repro.workflows.reporting, repro.runtime.engines.bubblewrap\n"
+        "late = ('pydantic', 'logging', 'concurrent.futures', 'requests', 'yaml', 'nbformat', "
+        "'packaging', 'repro.observe', 'repro.report', 'repro.compare.judge', 'repro.pin', "
+        "'repro.image', 'repro.remote')\n"
+        "print([m for m in sys.modules if m in late or m.startswith(tuple(f'{l}.' for l in late))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
