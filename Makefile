@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-all bench lint clean
+.PHONY: help demo test test-real test-slow test-all bench lint clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,8 +28,11 @@ lint: .venv/installed  ## ruff, mypy, import contracts
 test: lint  ## what every change must pass; installs what it needs
 	$(BIN)/python -m pytest -m 'not real and not slow'
 
-test-real: .venv/installed  ## against real engines, foreign analyses, a browser (minutes)
-	$(BIN)/python -m pytest -m real tests
+test-real: .venv/installed  ## against real engines, registries, foreign analyses, a browser (minutes)
+	$(BIN)/python -m pytest -m 'real and not slow' tests
+
+test-slow: .venv/installed  ## every language, every package manager, gigabytes of data (many minutes)
+	$(BIN)/python -m pytest -m slow tests
 
 test-all: lint  ## everything
 	$(BIN)/python -m pytest tests

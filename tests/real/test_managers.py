@@ -20,7 +20,7 @@ import pytest
 
 from tests.workflows.lab import Lab, need_an_engine
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 BACKENDS = {
     "setuptools": ("setuptools>=64", "setuptools.build_meta"),
