@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ meets --require, 1 when the rerun ran and one does not.
 \b
   repro verify paper.repro --report report.html
 """
+
+
+_ONLY_HELP = "Judge only these outputs; repeatable. The verdict says that it is partial."
+_CODECHECK_HELP = "Write a CODECHECK certificate's codecheck.yml here."
+_OWN_HELP = "Your own {} tolerance; shown as the reviewer's."
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +55,15 @@ def _full(text: str) -> bool:
     return text == "full"
 
 
+def _check_folders(files: Mapping[str, Path]) -> None:
+    """A run of hours must not end at a folder that is not there."""
+    from repro.errors import UsageError
+
+    for kind, file in files.items():
+        if not file.parent.is_dir():
+            raise UsageError(f"there is no folder {file.parent} for the {kind}")
+
+
 def _schema(asked: bool) -> None:
     """Print the schema and end, whatever else the line says."""
     if asked:
@@ -61,12 +76,11 @@ def _schema(asked: bool) -> None:
 def verify(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
+    only: list[str] = typer.Option([], "--only", metavar="GLOB", help=_ONLY_HELP),
     report: Path | None = typer.Option(None, "--report", help="Write an HTML report here."),
     junit: Path | None = typer.Option(None, "--junit", help="Write JUnit XML (for CI) here."),
     markdown: Path | None = typer.Option(None, "--markdown", help="Write a review form here."),
-    codecheck: Path | None = typer.Option(
-        None, "--codecheck", help="Write a CODECHECK certificate's codecheck.yml here."
-    ),
+    codecheck: Path | None = typer.Option(None, "--codecheck", help=_CODECHECK_HELP),
     codechecker: str | None = typer.Option(None, help="Who checks, for --codecheck."),
     badge: Path | None = typer.Option(None, "--badge", help="Write an SVG badge here."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
@@ -79,12 +93,8 @@ def verify(
         "any", help="full: refuse when something that can be is not enforced."
     ),
     network: str = typer.Option("none", help="none, or host (marked in the verdict)."),
-    rtol: float | None = typer.Option(
-        None, help="Your own relative tolerance; shown as the reviewer's."
-    ),
-    atol: float | None = typer.Option(
-        None, help="Your own absolute tolerance; shown as the reviewer's."
-    ),
+    rtol: float | None = typer.Option(None, help=_OWN_HELP.format("relative")),
+    atol: float | None = typer.Option(None, help=_OWN_HELP.format("absolute")),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document (repro.verify/1)."),
     schema: bool = typer.Option(
         False,
@@ -98,7 +108,6 @@ def verify(
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
 ) -> None:
     """Verify (help text: HELP)."""
-    from repro.errors import UsageError
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.reporting import Reports, verify_and_report
@@ -108,9 +117,7 @@ def verify(
         html=report, junit=junit, markdown=markdown, codecheck=codecheck, badge=badge,
         codechecker=codechecker, now=context.created(),
     )  # fmt: skip
-    for kind, file in reports.files.items():
-        if not file.parent.is_dir():
-            raise UsageError(f"there is no folder {file.parent} for the {kind}")
+    _check_folders(reports.files)
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
@@ -127,6 +134,7 @@ def verify(
             network=context.network(network),
             full_seal=_full(require_seal),
             reviewer=own or None,
+            only=tuple(only),
         ),
         reports,
         observer,

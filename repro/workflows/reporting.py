@@ -109,9 +109,7 @@ def document_of(found: Verification) -> dict[str, Any]:
     """The document ``repro.verify/1`` of a verification."""
     # Loaded after the rerun, like the judge.
     from repro.report.jsondoc import verify_document
-    from repro.workflows.inspect import run_facts
 
-    author = run_facts(found.recording)
     circumstances = found.recording.circumstances
     return verify_document(
         verdict=found.verdict,
@@ -131,11 +129,11 @@ def document_of(found: Verification) -> dict[str, Any]:
         run={
             "exit": found.rerun.exit,
             "seconds": round(found.rerun.seconds, 3),
-            "author_seconds": author["seconds"],
+            "author_seconds": found.expected.seconds,
             "peak_memory": found.rerun.peak_memory,
-            "author_peak_memory": author["peak_memory"],
+            "author_peak_memory": found.expected.memory,
             "log_tail": list(found.rerun.tail),
-            "steps": [list(step.argv) for step in found.recording.claims.steps],
+            "steps": [list(step.argv) for step in found.selection.claims.steps],
         },
         environment={
             "author": circumstances.get("host", {}),
@@ -143,6 +141,7 @@ def document_of(found: Verification) -> dict[str, Any]:
         },
         hints=hints(found),
         not_checked=not_checked(found),
+        partial=found.selection.to_json(),
         tool_version=__version__,
     )
 
@@ -153,6 +152,12 @@ def hints(found: Verification) -> list[dict[str, str]]:
     if verdict.rank <= Outcome.CLOSE.rank:
         return []
     listed = []
+    if found.selection.left_out:
+        steps = ", ".join(found.selection.left_out)
+        listed.append(
+            {"code": "steps-left-out", "text": f"steps did not run (--only): {steps}; an output "
+             "may rest on one of them, though no `needs` says so"}
+        )  # fmt: skip
     self_test = found.recording.circumstances.get("self_test", {})
     outcome = self_test.get("outcome") if isinstance(self_test, dict) else None
     if outcome in ("different", "missing", "undecided"):
@@ -174,7 +179,8 @@ def hints(found: Verification) -> list[dict[str, str]]:
 def not_checked(found: Verification) -> list[str]:
     """The limits of this verification in sentences."""
     circumstances = found.recording.circumstances
-    listed = [str(text) for text in circumstances.get("not_observed", [])]
+    listed = list(found.selection.limits())
+    listed += [str(text) for text in circumstances.get("not_observed", [])]
     listed += [f"{name}: {why}" for name, why in sorted(found.seal.not_enforced.items())]
     listed.append("signature: the archive is not signed")
     self_test = circumstances.get("self_test", {})

@@ -78,3 +78,56 @@ def test_a_report_nowhere_is_told_before_the_run(lab: Lab, tmp_path: Path) -> No
         "verify", str(lab.archive), "--badge", str(tmp_path / "none" / "b.svg"), status=2
     )
     assert "no folder" in done.stderr and "run" not in done.stderr.split("error")[0]
+
+
+STEPS = """
+steps:
+  - {name: fit, run: "cat in.txt in.txt > a.txt"}
+  - {name: plot, run: "sort a.txt | uniq -c | tee fig.txt", needs: [fit]}
+  - {name: other, run: "od -An -N8 -tu4 /dev/urandom > varies.txt", needs: [fit]}
+"""
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    need_an_engine()
+    made = Lab(tmp_path_factory.mktemp("steps"), tmp_path_factory.mktemp("cache"))
+    made.write("in.txt", "1 2\n")
+    made.write("repro.yml", STEPS)
+    made.repro("snapshot", "-q", "-o", str(made.archive))
+    return made
+
+
+def test_only_some_outputs(steps: Lab, tmp_path: Path) -> None:
+    assert verified(steps, status=1)["verdict"] == "different"
+    files = [tmp_path / name for name in ("a.html", "a.xml", "a.md", "c.yml", "b.svg")]
+    found = verified(
+        steps, "--only", "fig.txt", "--report", str(files[0]), "--junit", str(files[1]),
+        "--markdown", str(files[2]), "--codecheck", str(files[3]), "--badge", str(files[4]),
+        status=0,
+    )  # fmt: skip
+    schema = json.loads(steps.repro("verify", "--schema").stdout)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(found)] == []
+    assert [o["path"] for o in found["outputs"]] == ["fig.txt"]
+    assert found["partial"]["steps"] == ["fit", "plot"]
+    assert len(found["run"]["steps"]) == 2
+    assert "steps that did not run (--only): other" in found["not_checked"]
+    for file in files:
+        assert "partial: 1 of 3 outputs" in file.read_text(), file
+    done = steps.repro("verify", str(steps.archive), "--only", "fig.txt")
+    assert "IDENTICAL   partial: 1 of 3 outputs" in done.stdout
+    assert "of results (the author's run)" in done.stderr
+
+
+def test_only_what_differs_is_no_success(steps: Lab) -> None:
+    found = verified(steps, "--only", "varies.txt", "--only", "a.txt", status=1)
+    assert {o["path"]: o["verdict"] for o in found["outputs"]} == {
+        "varies.txt": "different", "a.txt": "identical",
+    }  # fmt: skip
+    assert found["partial"]["steps"] == ["fit", "other"]
+    assert "steps-left-out" in [hint["code"] for hint in found["hints"]]
+
+
+def test_only_nothing_is_a_mistake(steps: Lab) -> None:
+    done = steps.repro("verify", str(steps.archive), "--only", "*.png", status=2)
+    assert "matches no recorded output" in done.stderr
