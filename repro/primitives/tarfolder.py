@@ -9,6 +9,7 @@ from pathlib import Path
 
 from repro.primitives import tarformat
 from repro.primitives.digest import Digest
+from repro.primitives.files import is_whiteout
 from repro.primitives.tarformat import Header, padding
 
 _PIECE = 1 << 20
@@ -25,8 +26,7 @@ def folder_digest(folder: Path) -> Digest:
     root = os.fsencode(folder)
     first: dict[tuple[int, int], bytes] = {}
     piece = bytearray(_PIECE)
-    for name in sorted(_names(root)):
-        place = os.path.join(root, name)
+    for name, place in sorted(_names(root)):
         status = os.lstat(place)
         header = _header(name, place, status, first)
         running.update(tarformat.render(header))
@@ -37,18 +37,25 @@ def folder_digest(folder: Path) -> Digest:
     return Digest(running.hexdigest())
 
 
-def _names(root: bytes) -> list[bytes]:
-    found: list[bytes] = []
+def _names(root: bytes) -> list[tuple[bytes, bytes]]:
+    """Each member's name in the tar, and where it lies."""
+    found: list[tuple[bytes, bytes]] = []
     pending = [b""]
     while pending:
         folder = pending.pop()
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 name = os.path.join(folder, entry.name)
-                found.append(name)
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(name)
+                known = entry.is_symlink() or entry.is_dir() or entry.is_file()
+                found.append((name if known else _whiteout(folder, entry.name), entry.path))
     return found
+
+
+def _whiteout(folder: bytes, name: bytes) -> bytes:
+    """The name in a layer of what deletes another (image-spec, layer.md, "Whiteouts")."""
+    return os.path.join(folder, b".wh." + name)
 
 
 def _header(
@@ -59,8 +66,10 @@ def _header(
         return Header(name + b"/", tarformat.FOLDER, 0, mode, mtime)
     if stat.S_ISLNK(status.st_mode):
         return Header(name, tarformat.SYMLINK, 0, 0o777, mtime, os.readlink(place))
+    if is_whiteout(status):
+        return Header(name, tarformat.FILE, 0, 0o644, mtime)
     if not stat.S_ISREG(status.st_mode):
-        # A whiteout, or something put here: repro packs none, so the digest cannot be met.
+        # Something put here: repro packs none, so the digest cannot be met.
         return Header(name, tarformat.FILE, 0, 0, mtime)
     if status.st_nlink > 1:
         earlier = first.setdefault((status.st_dev, status.st_ino), name)

@@ -220,6 +220,7 @@ class _Target:
             refuse(header.name, "hides a member of its own layer")
         parent = self._open(folder, create=True)
         os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(0, 0), dir_fd=parent)
+        os.utime(name, (header.mtime,) * 2, dir_fd=parent, follow_symlinks=False)
         self._made[hidden] = b"3"
 
     def _open(self, parts: list[bytes], *, create: bool, member: Header | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Set
 from typing import NoReturn
 
 from repro.errors import ArchiveError
@@ -13,6 +13,7 @@ from repro.primitives.frozen import frozen
 from repro.store.archive import Archive
 from repro.store.catalog import VersionInfo
 
+_WHITEOUT = ".wh."
 _MAX_HOPS = 40  # as the kernel (path_resolution(7))
 
 
@@ -45,12 +46,23 @@ class Contents:
         Raises ArchiveError when one is missing or damaged.
         """
         self._places: dict[str, list[Place]] = {}
+        self._deleted: list[Place] = []
         for number, layer in enumerate(version.layers, 1):
             if layer.diff_id in without:
                 continue
-            for entry in archive.file_list(version, layer.diff_id):
-                place = _place(entry, number, layer)
-                self._places.setdefault(place.path, []).insert(0, place)
+            entries = archive.file_list(version, layer.diff_id)
+            places = [_place(entry, number, layer) for entry in entries]
+            self._delete({gone for place in places if (gone := _deleted(place)) is not None})
+            for place in places:
+                if _deleted(place) is None:
+                    self._places.setdefault(place.path, []).insert(0, place)
+                else:
+                    self._deleted.append(place)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether a layer deletes anything of those below it."""
+        return bool(self._deleted)
 
     def at(self, path: str) -> list[Place]:
         """The places of an absolute path, the visible one first; links are not followed."""
@@ -64,9 +76,10 @@ class Contents:
                 yield places[0]
 
     def every(self) -> Iterator[Place]:
-        """All places, hidden ones too."""
+        """All places, hidden and deleted ones too, and the entries that delete them."""
         for places in self._places.values():
             yield from places
+        yield from self._deleted
 
     def real(self, path: str) -> tuple[str, tuple[Place, ...]]:
         """The path with all links resolved, and the links on the way (path_resolution(7)).
@@ -96,6 +109,15 @@ class Contents:
             pending += [part for part in target.split("/") if part not in ("", ".")][::-1]
         return "/" + "/".join(done), tuple(hops)
 
+    def _delete(self, gone: Set[str]) -> None:
+        """What the layers so far show at these paths, or below them, shows no more."""
+        if not gone:
+            return
+        for path in list(self._places):
+            pieces = path.split("/")
+            if any("/".join(pieces[:count]) in gone for count in range(2, len(pieces) + 1)):
+                self._deleted += self._places.pop(path)
+
     def bytes_of(self, place: Place) -> Place:
         """The file that a hard link shares its bytes with; ``place`` itself for others."""
         if place.type != "hardlink":
@@ -105,6 +127,15 @@ class Contents:
             if other.number == place.number and other.type == "file":
                 return other
         _refuse("a hard link in a file list leads to nothing")
+
+
+def _deleted(place: Place) -> str | None:
+    """The path that a whiteout deletes (image-spec, layer.md); None for any other entry.
+
+    repro writes no opaque ones.
+    """
+    folder, _, name = place.path.rpartition("/")
+    return f"{folder}/{name[len(_WHITEOUT) :]}" if name.startswith(_WHITEOUT) else None
 
 
 def _place(entry: object, number: int, layer: Layer) -> Place:

@@ -73,8 +73,14 @@ def _layers(before: _Side, after: _Side) -> dict[str, Any]:
 def _files(before: _Side, after: _Side) -> dict[str, list[dict[str, Any]]]:
     shared = {layer.diff_id for layer in before.version.layers}
     shared &= {layer.diff_id for layer in after.version.layers}
-    old = dict(_shown(before, shared, after.claims.root))
-    new = dict(_shown(after, shared, after.claims.root))
+    listed = [_contents(side, shared) for side in (before, after)]
+    if any(contents.deletes for contents in listed):
+        # What is deleted may lie in a layer that both have.
+        listed = [_contents(side, set()) for side in (before, after)]
+    old, new = (
+        dict(_shown(side, contents, after.claims.root))
+        for side, contents in zip((before, after), listed, strict=True)
+    )
     found: dict[str, list[dict[str, Any]]] = {"added": [], "removed": [], "changed": []}
     for path in sorted(old.keys() | new.keys()):
         then, now = old.get(path), new.get(path)
@@ -92,8 +98,11 @@ def _files(before: _Side, after: _Side) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _shown(side: _Side, shared: set[Any], root: str) -> Iterator[tuple[str, Place]]:
-    contents = Contents(side.archive, side.version, without=shared)
+def _contents(side: _Side, shared: set[Any]) -> Contents:
+    return Contents(side.archive, side.version, without=shared)
+
+
+def _shown(side: _Side, contents: Contents, root: str) -> Iterator[tuple[str, Place]]:
     own = side.claims.root.rstrip("/") + "/"
     for place in contents.below("/"):
         if place.type != "folder":

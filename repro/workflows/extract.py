@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -12,7 +13,7 @@ from typing import BinaryIO
 from repro.errors import ArchiveError, UsageError
 from repro.model.ports import OutputFile
 from repro.primitives.events import Observer, silent
-from repro.primitives.files import open_inside, walk
+from repro.primitives.files import is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
@@ -95,6 +96,7 @@ def write_outputs(outputs: Mapping[str, OutputFile], target: Path) -> Extracted:
 def _project(layers: list[Path], root: str, target: Path) -> Extracted:
     files = size = 0
     skipped: list[str] = []
+    written: dict[str, bool] = {}
     for layer in layers:
         base_fd = os.open(layer, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -108,6 +110,12 @@ def _project(layers: list[Path], root: str, target: Path) -> Extracted:
         base = f"/proc/self/fd/{project_fd}"
         for path, status in walk(base):
             source = f"{base}/{path}"
+            if is_whiteout(status):
+                # A layer below showed it; what is deleted was written by this very command.
+                gone = _delete(target, path, written)
+                files, size = files - gone[0], size - gone[1]
+                continue
+            written[path] = stat.S_ISDIR(status.st_mode)
             if stat.S_ISDIR(status.st_mode):
                 (target / path).mkdir(parents=True, exist_ok=True)
             elif stat.S_ISLNK(status.st_mode):
@@ -121,6 +129,31 @@ def _project(layers: list[Path], root: str, target: Path) -> Extracted:
                 files += 1
         os.close(project_fd)
     return Extracted(folder=target, files=files, size=size, skipped=tuple(skipped))
+
+
+def _delete(target: Path, path: str, written: dict[str, bool]) -> tuple[int, int]:
+    """Remove what was written at a path and below it, and only that; files and bytes gone."""
+    files = size = 0
+    root = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        below = [each for each in written if each == path or each.startswith(path + "/")]
+        for each in sorted(below, key=len, reverse=True):
+            parent, _, leaf = each.rpartition("/")
+            folder = open_inside(root, parent or ".", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if written.pop(each):
+                    with contextlib.suppress(OSError):  # what was there before may be in it
+                        os.rmdir(leaf, dir_fd=folder)
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # a link that was not made
+                    status = os.lstat(leaf, dir_fd=folder)
+                    os.unlink(leaf, dir_fd=folder)
+                    files, size = files + 1, size + stat.S_ISREG(status.st_mode) * status.st_size
+            finally:
+                os.close(folder)
+    finally:
+        os.close(root)
+    return files, size
 
 
 def _write(target: Path, path: str, stream: BinaryIO, mode: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from repro.errors import ArchiveError, ProjectError, StorageError, UsageError
 from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, silent
-from repro.primitives.files import open_inside, walk
+from repro.primitives.files import is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
@@ -188,6 +188,10 @@ def _project(layers: Sequence[Path], root: str) -> tuple[dict[str, _Wanted], lis
         os.close(folder)  # no link on the way: the layer's path may be used
         top = os.path.join(layer, root.lstrip("/"))
         for path, status in walk(top):
+            if is_whiteout(status):
+                for each in [e for e in found if e == path or e.startswith(path + "/")]:
+                    del found[each]
+                continue
             file = _wanted(os.path.join(top, path), status)
             if file is not None and file.state[0] == "link" and _leads_out(path, file.state[1]):
                 skipped.append(f"{printable(path)}: a link that leads outside")
