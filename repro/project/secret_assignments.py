@@ -117,7 +117,7 @@ _NO_VALUE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"""(?ix)
-    <[^>]*> | \$\{ | \$\( | \{\{ | %\( | \{[a-z_][\w.\[\]]*\} | \bos\.environ | getenv | x{4,} | \*{3,}
+    <[^>]*> | \$\{ | \$\( | \{\{ | %\( | \{[a-z_][^{}]*\} | \bos\.environ | getenv | x{4,} | \*{3,}
     | \.\.\.$ | … | [a-z]-z | 0-9
     | ^(?:your|insert|enter|put|replace|change|paste|add|fill)(?:[-_. ]|me\b|it\b|this\b|your)
     | ^(?:redacted|placeholder|dummy|changeme|undefined|hidden|removed)

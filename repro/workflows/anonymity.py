@@ -25,9 +25,9 @@ from repro.project.globs import matches_any
 from repro.project.identity import PROJECT, Identity, Person, tells_home
 from repro.project.path_map import PathMap, path_map
 from repro.store.archive import Archive
-from repro.workflows.anonymous_files import Anonymised, anonymised_files, is_authors
+from repro.workflows.anonymous_files import Anonymised, anonymised_files
 from repro.workflows.anonymous_values import documents_mapped, mapped
-from repro.workflows.guarding import recorded_values
+from repro.workflows.guarding import is_authors, recorded_values
 from repro.workflows.packing import PackRequest
 from repro.workflows.repository import git_author
 
@@ -100,7 +100,7 @@ def _anonymous(
     found = [
         _line(each) for each in _in_files(ready.closure.files, ready.files, claims.root, identity)
     ]
-    made = anonymised_files(ready.closure.files, paths, identity, claims.root, folder)
+    made = anonymised_files(ready.closure.files, paths, identity, folder)
     new_claims = mapped(claims, paths.text)
     lock = mapped(ready.lock, paths.text)
     found += [
@@ -153,7 +153,7 @@ def _in_files(
     if not identity.words:
         return
     for entry in entries:
-        if entry.type is EntryType.FILE and entry.content is None and is_authors(entry, root):
+        if entry.type is EntryType.FILE and entry.content is None and is_authors(entry):
             path = entry.path.removeprefix(root + "/")
             try:
                 with open(entry.source or entry.path, "rb") as stream:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.project.identity import HOME, PROJECT, Identity
 from repro.project.path_map import PathMap
+from repro.workflows.guarding import is_authors
 
 _LARGEST = 1 << 30
-_PACKAGE = re.compile(r"/(?:site|dist)-packages/|/lib(?:64)?/|/conda-meta/")
 _ZIP = b"PK\x03\x04"
 
 
@@ -29,23 +28,15 @@ class Anonymised:
     found: tuple[str, ...]
 
 
-def is_authors(entry: FileEntry, root: str) -> bool:
-    """Whether the author wrote a file (or gathered it): it is searched, and never changed."""
-    if entry.origin == "unowned":
-        return entry.kind in (LayerKind.CODE, LayerKind.DATA)
-    inside = entry.path.startswith(root + "/") and not _PACKAGE.search(entry.path)
-    return entry.origin == "project" or (inside and entry.origin != "repro")
-
-
 def anonymised_files(
-    entries: Sequence[FileEntry], paths: PathMap, identity: Identity, root: str, folder: Path
+    entries: Sequence[FileEntry], paths: PathMap, identity: Identity, folder: Path
 ) -> Anonymised:
     """Every entry under its mapped path. ``folder`` takes the files that are written anew.
 
     Files of the system's packages are as everywhere and stay so, the author's own too. Raises
     ProjectError when two files would come to one place.
     """
-    work = _Work(paths, identity, root, folder)
+    work = _Work(paths, identity, folder)
     made = [replaced for entry in entries for replaced in work.entry(entry)]
     made += work.aliases()
     return Anonymised(
@@ -54,11 +45,10 @@ def anonymised_files(
 
 
 class _Work:
-    def __init__(self, paths: PathMap, identity: Identity, root: str, folder: Path) -> None:
+    def __init__(self, paths: PathMap, identity: Identity, folder: Path) -> None:
         self._paths = paths
         self._identity = identity
         self._places = identity.only(HOME, PROJECT)
-        self._root = root
         self._folder = folder
         self._used: set[str] = set()
         self.rewritten = 0
@@ -76,7 +66,7 @@ class _Work:
         elif entry.content is not None:
             content = self._paths.data(entry.content)
             yield replace(entry, path=path, content=content, size=len(content))
-        elif entry.origin.startswith("deb:") or is_authors(entry, self._root):
+        elif entry.origin.startswith("deb:") or is_authors(entry):
             yield replace(entry, path=path)
         else:
             yield replace(self._environments(entry), path=path)

@@ -18,10 +18,6 @@ from repro.primitives.texts import human_size, printable
 from repro.project.globs import matches_any
 from repro.project.secrets import SecretFound, search, search_name, search_text
 
-ORIGINS = ("project", "unowned")
-"""Whose files are searched: what no package manager installed."""
-
-_OWN = (LayerKind.CODE, LayerKind.DATA)
 _MOST = 100
 _HINT = (
     "take it out; or leave the file out (--exclude FILE, `inputs.exclude` in repro.yml); or, when "
@@ -100,6 +96,15 @@ def refuse_secrets(
     return Guard(files=files, size=size, skipped=tuple(skipped), allowed=allowed)
 
 
+def is_authors(entry: FileEntry) -> bool:
+    """Whether the author wrote a file or gathered it, and no installer did.
+
+    The project's, sources that are installed editable, and data from anywhere.
+    """
+    own = entry.origin in ("project", "unowned") or entry.origin.startswith("editable:")
+    return own and entry.kind in (LayerKind.CODE, LayerKind.DATA)
+
+
 def recorded_values(
     claims: Claims, observation: Observation, message: str | None
 ) -> Iterator[tuple[str, str]]:
@@ -123,10 +128,10 @@ def _files(
 ) -> Iterator[tuple[str, int, bool, Callable[[], BinaryIO]]]:
     """Path for people, size, whether it is an environment's, and how to open it."""
     for entry in entries:
-        if entry.type is EntryType.FILE and entry.origin in ORIGINS and entry.content is None:
+        searched = entry.type is EntryType.FILE and entry.content is None
+        if searched and (is_authors(entry) or entry.origin == "unowned"):
             path = entry.path.removeprefix(root + "/")
-            opened = _opener(entry.source or entry.path)
-            yield path, entry.size, entry.kind not in _OWN, opened
+            yield path, entry.size, not is_authors(entry), _opener(entry.source or entry.path)
     for path, output in results.items():
         yield path, output.size, False, output.open
 

@@ -61,7 +61,7 @@ def test_files_with_the_names_of_secrets_stay_out_of_every_byte(lab: Lab) -> Non
 
 def test_a_file_that_is_allowed(lab: Lab) -> None:
     lab.write("in.txt", "1\n")
-    lab.write("conf/a.py", "password = 'blue7lake'\n")
+    lab.write("conf/a.py", f"password = '{planted.LAKE}'\n")
     assert refused(lab, *WORK) == ["conf/a.py:1: password"]
     lab.snapshot("--allow", "conf/a.py", *WORK)
     lab.archive.unlink()
@@ -71,7 +71,7 @@ def test_a_file_that_is_allowed(lab: Lab) -> None:
     lab.archive.unlink()
     lab.write("repro.yml", "inputs: {exclude: [conf]}\n")
     lab.snapshot(*WORK)
-    assert members_with(lab.archive, "blue7lake") == []
+    assert members_with(lab.archive, planted.LAKE) == []
 
 
 def test_a_name_that_is_allowed(lab: Lab) -> None:
@@ -91,10 +91,10 @@ def test_variables_and_command_lines(lab: Lab) -> None:
     lab.write("in.txt", "1\n")
     value = planted.letters(32)
     assert refused(lab, "--env", f"API_TOKEN={value}", *WORK) == ["env:API_TOKEN: secret value"]
-    lab.write("repro.yml", "environment: {variables: {DB_PASSWORD: blue7lake}}\n")
+    lab.write("repro.yml", f"environment: {{variables: {{DB_PASSWORD: {planted.LAKE}}}}}\n")
     assert refused(lab, *WORK) == ["env:DB_PASSWORD: password", "repro.yml:1: password"]
     lab.write("repro.yml", "")
-    named = refused(lab, "--", "sh", "-c", "cat in.txt > out.txt; : --password blue7lake")
+    named = refused(lab, "--", "sh", "-c", f"cat in.txt > out.txt; : --password {planted.LAKE}")
     assert named == ["argv:sh: password"]
     lab.write("run.sh", "env true --api-key $(cat in.txt)\ncat in.txt > out.txt\n")
     lab.write("in.txt", value)
@@ -119,7 +119,7 @@ def test_results_are_searched(lab: Lab) -> None:
 
 def test_it_is_foretold_before_the_run_and_by_check(lab: Lab) -> None:
     lab.write("in.txt", "1\n")
-    lab.write("conf.py", "x = 1\npassword = 'blue7lake'\n")
+    lab.write("conf.py", f"x = 1\npassword = '{planted.LAKE}'\n")
     lab.write(".env", f"TOKEN={planted.letters(32)}\n")
     words = ("snapshot", "-o", str(lab.archive))
     done = lab.repro(*words, "--", "sh", "-c", "exit 9", status=5)

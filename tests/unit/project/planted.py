@@ -11,6 +11,9 @@ import random
 import string
 
 _DICE = random.Random(20261124)
+LAKE = "blue7" + "lake"
+"""A password that is weak enough to be somebody's."""
+
 _ALNUM = string.ascii_letters + string.digits
 
 
@@ -97,35 +100,35 @@ def files() -> dict[str, str]:
         "keys/rsa.txt": "my key\n" + pem("RSA "),
         "keys/openssh.txt": pem("OPENSSH "),
         "keys/pkcs8.json": json.dumps({"type": "service_account", "private_key": pem("")}),
-        "keys/encrypted.asc": "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n" + b64(48) + "\n",
-        "keys/putty.txt": "PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\n",
+        "keys/encrypted.asc": "-----BEGIN PGP " + "PRIVATE KEY BLOCK-----\nVersion: 1\n\n" + b64(48) + "\n",
+        "keys/putty.txt": "PuTTY-User-" "Key-File-2: ssh-rsa\nEncryption: none\n",
         "git/config": f'[remote "origin"]\n\turl = https://ann:{letters(20)}@git.example.org/a.git\n',
         "git/header": f"\textraheader = AUTHORIZATION: basic {base64.b64encode(b'x:' + letters(20).encode()).decode()}\n",
         "netrc.txt": f"machine data.example.org login ann password {letters(9)}\n",
         "db.py": f'engine = connect("postgresql://ann:{letters(9)}@db.example.org/lab")\n',
         "settings.py": f'DEBUG = True\nSECRET_KEY = "django-insecure-{letters(40)}"\n',
-        "password.py": 'password = "hunter2!"\n',
-        "typed.py": 'db_password: str = "Winter2024"\n',
-        "nested.json": json.dumps({"db": {"user": "ann", "password": "gr8lake"}}, indent=1),
+        "password.py": f'password = "{LAKE}!"\n',
+        "typed.py": f'db_password: str = "{LAKE.title()}"\n',
+        "nested.json": json.dumps({"db": {"user": "ann", "password": LAKE[3:]}}, indent=1),
         "setter.py": f'os.environ["ZENODO_TOKEN"] = "{letters(40)}"\n',
         "default.py": f'os.environ.setdefault("WANDB_API_KEY", "{hexes(40)}")\n',
-        "analysis.R": f'Sys.setenv(GITHUB_PAT = "{hexes(40)}")\npassword <- "s3cret-lake"\n',
+        "analysis.R": f'Sys.setenv(GITHUB_PAT = "{hexes(40)}")\npassword <- "{LAKE}-lake"\n',
         "model.jl": f'const API_KEY = "{letters(32)}"\n',
         "fetch.sh": f"export API_TOKEN={letters(32)}\ncurl -O https://example.org\n",
-        "fetch2.sh": "curl -u ann:blue7lake https://example.org/data\n",
-        "fetch3.sh": "tool --password blue7lake --out x\n",
+        "fetch2.sh": f"curl -u ann:{LAKE} https://example.org/data\n",
+        "fetch3.sh": f"tool --password {LAKE} --out x\n",
         "fetch4.py": f"requests.get(u, headers={{'Authorization': 'Bearer {letters(40)}'}})\n",
-        "config.yml": "user: ann\npassword: blue7lake\n",
+        "config.yml": f"user: ann\npassword: {LAKE}\n",
         "config.ini": f"[s3]\nsecret_access_key = {b64(30)}\n",
         "config.toml": f'client_secret = "{letters(32)}"\n',
         "Dockerfile": f"FROM debian\nENV API_KEY={letters(30)}\n",
         "kube.yaml": f"users:\n- name: a\n  user:\n    token: {letters(60)}\n",
-        "docker.json": json.dumps({"auths": {"r.example.org": {"auth": base64.b64encode(b"ann:blue7lake").decode()}}}),
+        "docker.json": json.dumps({"auths": {"r.example.org": {"auth": base64.b64encode(f"ann:{LAKE}".encode()).decode()}}}),
         "sas.txt": "https://lab.blob.core.windows.net/x?sv=2022&sig=" + letters(43) + "%3D&se=2027\n",
         "jupyter.log": f"http://localhost:8888/lab?token={hexes(48)}\n",
-        "notes.md": "To log in:\n\npassword: blue7lake\n",
+        "notes.md": f"To log in:\n\npassword: {LAKE}\n",
         "app.js": f'const cfg={{apiKey:"{letters(32)}",debug:!0}};\n',
-        "Mail.java": 'mail.setPassword("blue7lake");\n',
+        "Mail.java": f'mail.setPassword("{LAKE}");\n',
         ".Renviron": f"GITHUB_PAT={letters(40)}\n",
     }  # fmt: skip
     return found
@@ -155,11 +158,11 @@ def notebooks() -> dict[str, str]:
     token = tokens()
     return {
         "source.ipynb": notebook(f'import x\ntoken = "{token["github"]}"\n'),
-        "escaped.ipynb": notebook('login(\n    password="blue7lake",\n)\n'),
+        "escaped.ipynb": notebook(f'login(\n    password="{LAKE}",\n)\n'),
         "magic.ipynb": notebook(f"%env API_TOKEN={letters(32)}\n"),
         "stream.ipynb": notebook("print(x)", f"start\nkey is {token['openai']}\n"),
         "environ.ipynb": notebook("os.environ", text_plain=f"{{'HF_TOKEN': '{token['huggingface']}'}}"),
         "table.ipynb": notebook("t", text_html=f"<table><td>{token['aws']}</td></table>"),
-        "settings.ipynb": notebook("!cat c.ini", "[db]\npassword = blue7lake\n"),
+        "settings.ipynb": notebook("!cat c.ini", f"[db]\npassword = {LAKE}\n"),
         "url.ipynb": notebook("!git remote -v", f"origin https://ann:{letters(20)}@git.example.org/a (fetch)\n"),
     }  # fmt: skip
