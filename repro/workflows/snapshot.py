@@ -39,6 +39,7 @@ from repro.workflows.outputs import (
     output_records,
     written_paths,
 )
+from repro.workflows.own_results import own_facts, own_results, own_warnings
 from repro.workflows.packing import Packed, PackRequest, check_name, pack
 from repro.workflows.places import cache_root, scratch
 from repro.workflows.preparing import (
@@ -182,9 +183,10 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     _warn(observer, "pin", closure.warnings)
     files = dict(outputs_in(observation.upper, rules))
     claims = _claims(prepared, output_records(files, rules), environments)
-    lost = tuple(lost_figures(observation, project, claims.environment))
-    _warn(observer, "run", lost)
-    warnings = (*prepared.notes, *closure.warnings, *lost)
+    altered = tuple(in_place(observation, project.root, rules))
+    own = own_results(project.root, files, rules, altered, project.steps)
+    doubts = (*lost_figures(observation, project, claims.environment), *own_warnings(own))
+    _warn(observer, "run", doubts)
     guard = refuse_secrets(
         entries=closure.files,
         results=files,
@@ -218,12 +220,12 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             lock=lock,
             git=prepared.git,
             remote=prepared.remote,
-            warnings=warnings,
+            warnings=(*prepared.notes, *closure.warnings, *doubts),
             altered=prepared.environment.altered,
-            in_place=tuple(in_place(observation, project.root, rules)),
+            in_place=altered,
             message=request.message,
             guard=guard,
-            facts={},
+            facts={"author_results": own_facts(own, anonymous=request.anonymous)},
         ),
         request.person,
         anonymous=request.anonymous,
