@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repro.compare.base import Beyond, Malformed
@@ -54,6 +54,21 @@ def compare_pixels(old: Png, new: Png, left: bytes, right: bytes) -> PixelCount:
         if one != two or recoloured:
             _row(number, width, (one, two), (old, new), count)
     return count
+
+
+def luma(png: Png, raw: bytes) -> Iterator[list[float]]:
+    """The brightness of every pixel, row by row; for pictures that are not interlaced."""
+    full = 65535 if png.depth == 16 else 255
+    for width, line in _Rows(png, raw).decoded():
+        yield [brightness(pixel, full) for pixel in pixels(png, line, width)]
+
+
+def brightness(pixel: Sequence[int], full: int = 255) -> float:
+    """How bright a pixel is on white paper (ITU-R BT.601), between 0 and 255."""
+    grey = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2] if len(pixel) > 2 else pixel[0]
+    if len(pixel) in (2, 4):
+        grey = grey * pixel[-1] / full + (full - pixel[-1])
+    return grey * 255 / full
 
 
 class _Rows:

@@ -15,7 +15,7 @@ import comparator_checks as checks
 from comparator_pairs import Case
 
 pytestmark = pytest.mark.real
-KINDS = {"pairs_hdf5": "hdf5", "pairs_columns": "tables"}
+KINDS = {"pairs_hdf5": "hdf5", "pairs_columns": "tables", "pairs_pictures": "images"}
 """Modules of pairs, and the extra whose libraries write them."""
 
 

@@ -7,18 +7,12 @@ from repro.model.verdict import Comparison
 
 _ADVICE = {
     "pickle": "a pickle runs code when it is loaded, so it never is; write npz, csv or json",
-    "a picture": "this kind of picture is not decoded by this version; write PNG",
 }
 _MAGIC = (
     (b"\x80\x02", "pickle"), (b"\x80\x03", "pickle"), (b"\x80\x04", "pickle"),
     (b"\x80\x05", "pickle"),
-    (b"GIF8", "a picture"), (b"II*\0", "a picture"),
-    (b"MM\0*", "a picture"),
 )  # fmt: skip
-_SUFFIXES = (
-    ((".pkl", ".pickle", ".joblib", ".pt", ".pth"), "pickle"),
-    ((".gif", ".tif", ".tiff", ".webp", ".bmp"), "a picture"),
-)
+_SUFFIXES = (((".pkl", ".pickle", ".joblib", ".pt", ".pth"), "pickle"),)
 
 
 class OpaqueComparator(Comparator):

@@ -1,11 +1,14 @@
-"""PNG and JPEG: metadata removed; PNG pixels compared exactly, a share only if declared."""
+"""PNG: metadata removed; pixels compared exactly, a share or a likeness only if declared."""
 
 from __future__ import annotations
 
+import functools
+
 from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
 from repro.compare.findings import Findings
-from repro.compare.pixels import LIMIT, PixelCount, compare_pixels
+from repro.compare.pixels import compare_pixels, luma
 from repro.compare.raster import SIGNATURE, Png, parse_png, scanlines
+from repro.compare.visible import judge_pixels, mean_ssim
 from repro.model.verdict import Comparison
 
 _METADATA = {
@@ -18,7 +21,7 @@ class PngComparator(Comparator):
     """PNG of any kind. Without the author's word every pixel counts.
 
     Same pixels are EQUIVALENT. CLOSE when no channel of any pixel is off by more than
-    2/255, or when ``max_pixels`` is declared and no larger share of the pixels is.
+    2/255, or within the declared ``max_pixels`` (no larger share is) and ``min_ssim``.
     """
 
     name = "png/1"
@@ -43,7 +46,8 @@ class PngComparator(Comparator):
         except Malformed as error:
             # Which side is of no matter: what cannot be decoded was not compared.
             raise Beyond(f"a picture cannot be decoded: {error}") from None
-        return findings.result(_judge(count, findings, size))
+        similarity = functools.partial(_similarity, one, two, left, right)
+        return findings.result(judge_pixels(count, findings, size, similarity))
 
 
 def _kind(png: Png) -> str:
@@ -64,75 +68,6 @@ def _metadata(one: Png, two: Png, findings: Findings) -> None:
             findings.differ(f"chunk {name}", "it changes how the picture is shown")
 
 
-def _judge(count: PixelCount, findings: Findings, size: str) -> str:
-    if not count.differ:
-        findings.drop("how the pixels are packed")
-        return size
-    share = f"{100 * count.differ / count.total:.2g} % of pixels differ"
-    largest = f"by at most {round(count.largest * 255)}/255"
-    where = "the picture"
-    if count.box is not None:
-        left, top, right, bottom = count.box
-        where = f"columns {left}-{right}, rows {top}-{bottom}"
-    settings = findings.settings
-    if not count.beyond:
-        findings.near()
-        findings.note(f"no channel of any pixel is off by more than 2/255 ({where})")
-    elif (
-        settings.max_pixels is not None
-        and settings.min_ssim is None
-        and (count.beyond <= settings.max_pixels * count.total)
-    ):
-        findings.allow("max_pixels", f"{settings.max_pixels:g}")
-    else:
-        findings.differ(where, f"{share}, {largest}")
-        if settings.min_ssim is not None:
-            findings.note(
-                "min_ssim is declared, but this version cannot measure it: no share of pixels is allowed"
-            )
-    if count.beyond:
-        beyond = f"{100 * count.beyond / count.total:.2g} %"
-        findings.note(f"{beyond} of the pixels are off by more than {LIMIT * 255:.0f}/255")
-    return f"{share}, {largest}"
-
-
-class JpegComparator(Comparator):
-    """JPEG: equal but for Exif and comments, or undecided; pixels are not decoded."""
-
-    name = "jpeg/1"
-    rank = 21
-    suffixes = (".jpg", ".jpeg")
-    magic = (b"\xff\xd8\xff",)
-
-    def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
-        one, two = parse_both(_segments, old, new)
-        findings = self._findings(task)
-        for name, left, right in zip(("Exif data", "a comment"), one[:2], two[:2], strict=True):
-            if left != right:
-                findings.drop(f"metadata: {name}")
-        if one[2] != two[2]:
-            findings.undecided("JPEG pixels, which this version does not decode; write PNG")
-        return findings.result("a JPEG picture")
-
-
-def _segments(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """The Exif segments, the comments and everything else (ITU T.81, annex B)."""
-    exif: list[bytes] = []
-    comments: list[bytes] = []
-    rest: list[bytes] = []
-    position = 2
-    if not data.startswith(b"\xff\xd8") or not data.endswith(b"\xff\xd9"):
-        raise Malformed("it does not begin and end like a JPEG")
-    while data[position : position + 1] == b"\xff":
-        marker = data[position + 1]
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        segment = data[position:end]
-        if end > len(data) or end < position + 4:
-            raise Malformed("it ends inside a segment")
-        if marker == 0xDA:
-            rest.append(data[position:])
-            return exif, comments, rest
-        exif_like = marker in (0xE1, 0xED) and segment[4:8] in (b"Exif", b"http", b"Phot")
-        (comments if marker == 0xFE else exif if exif_like else rest).append(segment)
-        position = end
-    raise Malformed("it has no picture")
+def _similarity(one: Png, two: Png, left: bytes, right: bytes) -> float | None:
+    # The rows of an interlaced picture do not come in their order.
+    return None if one.interlaced else mean_ssim(luma(one, left), luma(two, right))

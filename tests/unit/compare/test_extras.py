@@ -13,6 +13,8 @@ FILES = {
     "a.h5": (b"\x89HDF\r\n\x1a\n", "h5py", "hdf5"),
     "a.parquet": (b"PAR1", "pyarrow", "tables"),
     "a.feather": (b"ARROW1", "pyarrow", "tables"),
+    "a.tif": (b"II*\0", "PIL", "images"),
+    "a.webp": (b"RIFF\x68\0\0\0WEBP", "PIL", "images"),
 }
 
 

@@ -120,10 +120,13 @@ def test_pictures_need_a_declared_share() -> None:
     assert compare("a.png", png(0), png(200, 11), max_pixels="0.1%").outcome is Outcome.DIFFERENT
 
 
-def test_a_bound_that_cannot_be_measured_is_not_passed_over() -> None:
+def test_a_declared_likeness_is_measured() -> None:
     found = compare("a.png", png(0), png(200), max_pixels="1%", min_ssim="0.99")
-    assert found.outcome is Outcome.DIFFERENT
-    assert any("min_ssim" in note for note in found.notes)
+    assert found.outcome is Outcome.CLOSE
+    assert found.tolerance == {"max_pixels": "0.01", "min_ssim": "0.99", "from": "repro.yml"}
+    assert any(note.startswith("SSIM 0.99") for note in found.notes)
+    for bounds in ({"min_ssim": "0.9999"}, {"min_ssim": "0.9", "max_pixels": "0"}):
+        assert compare("a.png", png(0), png(200), **bounds).outcome is Outcome.DIFFERENT
 
 
 def test_yaml_is_never_more_than_data() -> None:
