@@ -110,7 +110,7 @@ def _anonymous(
     refused = [line for line in dict.fromkeys(found) if not matches_any(line.split(":")[0], allow)]
     if refused:
         raise _refusal(refused)
-    observation, closure, remote, warnings = documents_mapped(ready, paths, identity)
+    observation, closure, remote, warnings, others = documents_mapped(ready, paths, identity)
     closure = replace(closure, files=made.files)
     many = f"{made.rewritten} file{'s' * (made.rewritten != 1)} of environments rewritten"
     text = f"{printable(claims.root)} is {new_claims.root} inside · {many}"
@@ -127,7 +127,7 @@ def _anonymous(
     return replace(
         ready, claims=new_claims, closure=closure, lock=lock, observation=observation,
         remote=remote, warnings=warnings, git=None, plan=plan_layers(made.files),
-        facts={**ready.facts, "identity": None, "anonymous": facts},
+        facts={**others, "identity": None, "anonymous": facts},
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 def documents_mapped(
     ready: PackRequest, paths: PathMap, identity: Identity
-) -> tuple[Observation, Closure, tuple[RemoteSource, ...], tuple[str, ...]]:
+) -> tuple[Observation, Closure, tuple[RemoteSource, ...], tuple[str, ...], Mapping[str, Any]]:
     """What the circumstances are written from: paths mapped, any other telling word taken out.
 
     The closure's files are not touched here.
@@ -55,4 +55,5 @@ def documents_mapped(
         mapped(closure, change),
         mapped(ready.remote, change),
         mapped(ready.warnings, change),
+        mapped(ready.facts, change),
     )

@@ -11,7 +11,9 @@ from typing import Any
 
 from repro.compare.sides import outputs_in
 from repro.image.plan import plan_layers
+from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
+from repro.model.ports import OutputFile
 from repro.model.project import Project
 from repro.model.recording import Claims, Output
 from repro.model.remote_input import RemoteSource
@@ -30,7 +32,7 @@ from repro.workflows.anonymity import check_versions, identified
 from repro.workflows.bytecode import with_bytecode
 from repro.workflows.editables import name_editables
 from repro.workflows.foreseeing import forecast, foreseen
-from repro.workflows.guarding import recorded_values, refuse_secrets
+from repro.workflows.guarding import Guard, recorded_values, refuse_secrets
 from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
 from repro.workflows.outputs import (
@@ -187,16 +189,7 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     own = own_results(project.root, files, rules, altered, project.steps)
     doubts = (*lost_figures(observation, project, claims.environment), *own_warnings(own))
     _warn(observer, "run", doubts)
-    guard = refuse_secrets(
-        entries=closure.files,
-        results=files,
-        values=recorded_values(claims, observation, request.message),
-        documents={"git": prepared.git, "lock": lock.to_json()},
-        root=project.root,
-        allow=prepared.allow,
-        deny=prepared.config.deny,
-        observer=observer,
-    )
+    guard = _guard(prepared, closure, files, claims, lock, observer)
     ready = identified(
         PackRequest(
             environ=request.environ,
@@ -246,6 +239,27 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
         outputs=claims.outputs,
         packed=packed,
         warnings=ready.warnings,
+    )
+
+
+def _guard(
+    prepared: _Prepared,
+    closure: Closure,
+    files: Mapping[str, OutputFile],
+    claims: Claims,
+    lock: Lock,
+    observer: Observer,
+) -> Guard:
+    """What was searched for credentials. Raises ProjectError when something holds one."""
+    return refuse_secrets(
+        entries=closure.files,
+        results=files,
+        values=recorded_values(claims, prepared.observation, prepared.request.message),
+        documents={"git": prepared.git, "lock": lock.to_json()},
+        root=claims.root,
+        allow=prepared.allow,
+        deny=prepared.config.deny,
+        observer=observer,
     )
 
 
