@@ -17,13 +17,12 @@ _TYPES = {"interpreter": "platform"}
 _PROPERTIES = ("said-by", "record", "snapshot", "filename", "tags", "built", "sdist-url")
 
 
-def sbom(
-    lock: Lock, *, name: str, digest: str, architecture: str, clamp: int, version: str
-) -> dict[str, Any]:
+def sbom(lock: Lock, *, name: str, architecture: str, clamp: int, version: str) -> dict[str, Any]:
     """The document; the same arguments give the same one (no serial number, no clock).
 
-    ``digest`` is the archive's identity, ``clamp`` the time inside it in seconds,
-    ``version`` that of repro. What no package owns is not listed: ``compositions`` says
+    ``clamp`` is the time inside it in seconds, ``version`` that of repro. The archive's
+    digest is not in it (the artifact's subject names the image): versions with the same
+    packages share one bill. What no package owns is not listed: ``compositions`` says
     that the list is not complete.
     """
     time = datetime.datetime.fromtimestamp(clamp, datetime.timezone.utc)
@@ -38,7 +37,6 @@ def sbom(
                 "type": "container",
                 "bom-ref": "archive",
                 "name": name,
-                "version": digest,
                 "properties": _properties({"architecture": architecture}),
             },
         },

@@ -22,7 +22,6 @@ from repro.errors import ProjectError, UsageError
 from repro.image.build import BuiltLayer, build_layer
 from repro.image.plan import PlannedLayer
 from repro.model.entry import EntryType, FileEntry, LayerKind
-from repro.model.lock import Lock
 from repro.model.oci import CIRCUMSTANCES, LOCK, RECORDING, SBOM, TOC
 from repro.model.outcome import Outcome
 from repro.model.recording import Claims
@@ -32,7 +31,6 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
-from repro.report.sbom import sbom
 from repro.runtime.choose import choose
 from repro.store.blobs import Blobs
 from repro.store.cache import Cache
@@ -338,7 +336,6 @@ def _version(
         diff_ids=(*old.diff_ids, built.layer.diff_id),
         history=(*old.history, "repro: container"),
     )
-    digest = Digest.of(config.to_bytes())
     artifacts = []
     for info in found.version.artifacts:
         kind, parts = info.descriptor.artifact_type or "", info.manifest.layers
@@ -347,19 +344,9 @@ def _version(
                 blobs.describe(dump(facts), CIRCUMSTANCES) if p.media_type == CIRCUMSTANCES else p
                 for p in parts
             )
-        elif kind == SBOM:
-            bill = sbom(
-                Lock.parse(found.archive.lock_json(found.version)),
-                name=found.recording.claims.name,
-                digest=str(digest),
-                architecture=config.architecture,
-                clamp=request.clamp,
-                version=__version__,
-            )
-            parts = (blobs.describe(dump(bill), SBOM),)
         elif kind == TOC:
             parts = (*parts, built.toc)
-        elif kind != LOCK:
+        elif kind not in (LOCK, SBOM):
             continue  # what was said about the old image, a signature for one, is not of this
         artifacts.append(Artifact(artifact_type=kind, blobs=parts))
     return Version(

@@ -335,7 +335,6 @@ def _write(
     bill = sbom(
         request.lock,
         name=request.claims.name,
-        digest=str(Digest.of(config.to_bytes())),
         architecture=config.architecture,
         clamp=request.clamp,
         version=__version__,

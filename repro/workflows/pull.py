@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -32,10 +33,13 @@ from repro.remote.transfer import pull_blob
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
 from repro.store.catalog import VersionInfo, read_versions, references
+from repro.store.turn import turn
+from repro.store.versions import Version
 from repro.store.writer import write_archive
 from repro.workflows.places import cache_root
 from repro.workflows.push import Progress, in_parallel
 from repro.workflows.registries import open_registry, read_config
+from repro.workflows.rewriting import carried
 from repro.workflows.sealing import readme_text
 
 _TYPES = ("application/vnd.repro.", "application/vnd.cyclonedx")
@@ -225,13 +229,17 @@ class _Target:
             raise UsageError(f"there is no folder {printable(str(self._output.parent))}")
         if self._output.exists():
             self._old = Archive.open(self._output)
-            known = {each.tag: each for each in self._old.versions}
-            if self._version.tag in known:
+            try:
+                self._check(self._old)
+            except UsageError:
                 self.close()
-                self._refuse(known[self._version.tag])
+                raise
         return self
 
-    def _refuse(self, known: VersionInfo) -> None:
+    def _check(self, old: Archive) -> None:
+        known = {each.tag: each for each in old.versions}.get(self._version.tag)
+        if known is None:
+            return
         same = known.config_digest == self._version.config_digest
         raise UsageError(
             f"{printable(self._output.name)} has a version {self._version.tag} already"
@@ -251,11 +259,23 @@ class _Target:
         return [self._old] if self._old is not None else []
 
     def write(self, blobs: BlobSource, observer: Observer) -> None:
-        """Write beside the place, read it back strictly, then give it its name."""
-        kept = [each.as_version() for each in self._old.versions] if self._old else []
+        """Write beside the place, read it back strictly, then give it its name.
+
+        Another writer of the same archive waits; what it added meanwhile is kept.
+        """
         claims = _claims(self._version, blobs)
-        with tempfile.TemporaryDirectory(prefix=".repro-pull-", dir=self._output.parent) as name:
-            beside = Path(name) / self._output.name
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(turn(self._output, observer))
+            kept: list[Version] = []
+            if place.is_file():
+                old = stack.enter_context(Archive.open(place))
+                self._check(old)
+                kept = carried(old.versions)
+                blobs = Blobs(others=[blobs, old])
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=".repro-pull-", dir=place.parent)
+            )
+            beside = Path(folder) / place.name
             write_archive(
                 beside,
                 name=claims.name,
@@ -265,13 +285,16 @@ class _Target:
                 clamp=CLAMP,
                 observer=observer,
             )
-            with Archive.open(beside) as archive:
-                again = archive.version(self._version.tag)
-                if again.manifest_digest != self._version.manifest_digest:
-                    raise ArchiveError("the image was not written as this repro writes it")
-                archive.recording(again)
-                archive.verify(observer)
-            os.replace(beside, self._output)
+            self._read_back(beside, observer)
+            os.replace(beside, place)
+
+    def _read_back(self, beside: Path, observer: Observer) -> None:
+        with Archive.open(beside) as archive:
+            again = archive.version(self._version.tag)
+            if again.manifest_digest != self._version.manifest_digest:
+                raise ArchiveError("the image was not written as this repro writes it")
+            archive.recording(again)
+            archive.verify(observer)
 
 
 def _claims(version: VersionInfo, blobs: BlobSource) -> Claims:
