@@ -6,13 +6,14 @@
     return Array.prototype.slice.call((from || document).querySelectorAll(selector));
   }
   var outputs = all("details.output");
+  var rows = all("table.rest tr[data-verdict]");
 
   all(".filters button").forEach(function (button) {
     button.addEventListener("click", function () {
       all(".filters button").forEach(function (other) {
         other.setAttribute("aria-pressed", String(other === button));
       });
-      outputs.forEach(function (output) {
+      outputs.concat(rows).forEach(function (output) {
         var wanted = button.dataset.verdict;
         output.classList.toggle("hidden", wanted !== "" && output.dataset.verdict !== wanted);
       });

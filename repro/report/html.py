@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro.primitives.resources import template
 from repro.report.budget import Budget
 from repro.report.escape import esc
-from repro.report.panels import Sides, panel, worst_first
+from repro.report.panels import Sides, panel, row, worst_first
 from repro.report.sections import about_sections, header, outputs_head
 from repro.report.tally import tally
 
 MAX_PAGE = 20 << 20
-_MAX_PANELS = 2000
+_MAX_PANELS = 1000
 _OPENED = 5
+_PRINTED = 100
 
 
 def verify_page(
@@ -75,15 +76,43 @@ def _main(document: Mapping[str, Any], figures: Mapping[str, Sides], budget: Bud
         opened = number < _OPENED and output["verdict"] not in ("identical", "equivalent")
         sides = figures.get(output["path"], (None, None))
         before = budget.left
-        shown = panel(output, sides, budget, opened=opened)
+        shown = panel(output, sides, budget, opened=opened, printed=number < _PRINTED)
         # What the panel's pictures and diffs took is counted already.
         own = len(shown.encode("utf-8")) - (before - budget.left)
         if budget.take(max(0, own), output["path"]):
             listed.append(shown)
-    hidden = len(outputs) - len(listed)
-    rest = f"<p>{hidden} further outputs are not listed here; the JSON document has all.</p>"
-    body = outputs_head(outputs) + "".join(listed) + (rest if hidden else "")
+    rest = _rest(outputs[_MAX_PANELS:], budget) + _left(outputs[:_MAX_PANELS], listed)
+    paper = (
+        f'<p class="printed">On paper only the first {_PRINTED} outputs have their evidence, '
+        "identical ones none; the page itself has more.</p>"
+    )
+    note = paper if len(outputs) > _PRINTED else ""
+    body = outputs_head(outputs) + note + "".join(listed) + rest
     return f'<section id="outputs">{body}</section>' + about_sections(document, budget.left_out)
+
+
+def _rest(outputs: Sequence[Mapping[str, Any]], budget: Budget) -> str:
+    """The outputs beyond the panels, a line each: the best ones, as they stand worst first."""
+    if not outputs:
+        return ""
+    rows = []
+    for output in outputs:
+        line = row(output)
+        if not budget.take(len(line.encode("utf-8")), output["path"]):
+            break
+        rows.append(line)
+    hidden = len(outputs) - len(rows)
+    more = f"<p>{hidden} more are in the JSON document only.</p>" if hidden else ""
+    return (
+        f"<h3>{len(outputs)} further outputs, without their evidence</h3>"
+        f'<table class="rest"><tbody>{"".join(rows)}</tbody></table>{more}'
+    )
+
+
+def _left(outputs: Sequence[Mapping[str, Any]], listed: Sequence[str]) -> str:
+    hidden = len(outputs) - len(listed)
+    text = f"<p>{hidden} further outputs are not listed here; the JSON document has all.</p>"
+    return text if hidden else ""
 
 
 def _footer(document: Mapping[str, Any]) -> str:

@@ -34,14 +34,35 @@ def badge(verdict: str) -> str:
     return f'<span class="badge {tone}">{mark} {esc(verdict)}</span>'
 
 
-def panel(output: Mapping[str, Any], sides: Sides, budget: Budget, *, opened: bool) -> str:
-    """One output with its evidence; ``sides`` are its bytes where they are at hand."""
+def row(output: Mapping[str, Any]) -> str:
+    """One output as a line of a table, where a page cannot hold the evidence of all."""
+    verdict = output["verdict"]
+    return (
+        f'<tr data-verdict="{esc(verdict)}"><td>{badge(verdict)}</td>'
+        f'<td><span class="path">{_name(output["path"])}</span>'
+        f' <span class="about">{esc(detail(output), 200)}</span></td></tr>'
+    )
+
+
+def _name(path: str) -> str:
+    # Spaces at an end would not be seen.
+    return esc(path if path == path.strip() else f"“{path}”", 1000)
+
+
+def panel(
+    output: Mapping[str, Any], sides: Sides, budget: Budget, *, opened: bool, printed: bool = True
+) -> str:
+    """One output with its evidence; ``sides`` are its bytes where they are at hand.
+
+    On paper it has its evidence only when it is ``printed``.
+    """
     verdict = output["verdict"]
     body = "".join(part for part in _evidence(output, sides, budget) if part)
     state = " open" if opened else ""
+    later = "" if printed else " later"
     return (
-        f'<details class="output" data-verdict="{esc(verdict)}"{state}>'
-        f'<summary>{badge(verdict)}<span class="path">{esc(output["path"], 1000)}</span>'
+        f'<details class="output{later}" data-verdict="{esc(verdict)}"{state}>'
+        f'<summary>{badge(verdict)}<span class="path">{_name(output["path"])}</span>'
         f'<span class="about">{esc(detail(output), 300)}</span></summary>'
         f'<div class="body">{body}</div></details>'
     )

@@ -1,4 +1,4 @@
-"""Pictures of both sides: side by side, and with script as slider, blink and difference."""
+"""Pictures of both sides: side by side, and with script as slider, blink, difference and heat map."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _MODES = (
     ("slider", "Slider"),
     ("blink", "Blink"),
     ("difference", "Difference ×4"),
+    ("heat", "Heat map"),
 )
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,71 @@ def test_a_picture_of_it_is_drawn(browser: str, tmp_path: Path) -> None:
     shot = tmp_path / "page.png"
     render(browser, page, tmp_path, f"--screenshot={shot}", "--window-size=1200,2400")
     assert shot.stat().st_size > 50_000
+
+
+def thousands() -> dict[str, Any]:
+    document = report_sample.document()
+    kinds = document["outputs"]
+    for number in range(5000 - len(kinds)):
+        kind = kinds[number % 2 * 3 + 1 - number % 2]
+        document["outputs"].append({**kind, "path": f"results/part {number:05}.csv"})
+    return document
+
+
+def test_thousands_of_outputs(browser: str, tmp_path: Path) -> None:
+    page = verify_page(thousands())
+    dom, log = render(browser, page, tmp_path)
+    assert "Content Security Policy" not in log and "Uncaught" not in log
+    assert len(set(re.findall(r"results/part \d{5}\.csv", dom))) == 5000 - 7
+    pdf = tmp_path / "page.pdf"
+    render(browser, page, tmp_path, f"--print-to-pdf={pdf}")
+    assert 20 < len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes())) < 600
+
+
+def test_no_name_makes_the_page_wider(browser: str, tmp_path: Path) -> None:
+    document = report_sample.document()
+    long = "w" * 255
+    document["outputs"].append({
+        **document["outputs"][0], "path": long, "summary": long,
+        "differences": [{"where": long, "text": long, "old": long, "new": long}],
+    })  # fmt: skip
+    for name in ("warnings", "not_checked"):
+        document[name] = [long]
+    document["hints"] = [{"code": long, "text": long, "at": long}]
+    document["archive"].update(name=long, title=long)
+    document["environment"]["author"][long] = long
+    page = verify_page(document)
+    # The measuring needs a script of its own, which the policy rightly refuses.
+    page = re.sub(r"<meta http-equiv[^>]*>", "", page).replace(
+        "</body>",
+        "<script>document.title = document.documentElement.scrollWidth + ' of ' +"
+        " document.documentElement.clientWidth</script></body>",
+    )
+    for width in (500, 1200):
+        dom, _ = render(browser, page, tmp_path, f"--window-size={width},900")
+        found = re.search(r"<title>(\d+) of (\d+)</title>", dom)
+        assert found is not None and int(found.group(1)) <= int(found.group(2)), found
+
+
+def test_the_heat_map_shows_what_no_eye_sees(browser: str, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    sides = []
+    for value in (100, 102):
+        picture = image.new("RGB", (400, 400), (90, 100, 110))
+        picture.paste((90, value, 110), (100, 100, 300, 300))
+        file = tmp_path / f"{value}.png"
+        picture.save(file)
+        sides.append(file.read_bytes())
+    document = report_sample.document()
+    document["outputs"] = [document["outputs"][0]]
+    page = verify_page(document, {"figs/fig3.png": (sides[0], sides[1])})
+    shown = []
+    for mode in ("difference", "heat"):
+        shot = tmp_path / f"{mode}.shot.png"
+        changed = page.replace('class="pair" data-mode="side"', f'class="pair" data-mode="{mode}"')
+        render(browser, changed, tmp_path, f"--screenshot={shot}", "--window-size=1000,1400")
+        drawn = image.open(shot).convert("RGB")
+        # The stage is the large dark area; the patch is what stands out of it.
+        shown.append(sum(count for count, (r, g, b) in drawn.getcolors(1 << 24)
+                         if 100 < r < 250 and g < 120 and b < 160 and r > g + 60))  # fmt: skip
+    assert shown[1] > shown[0] + 30_000, shown

@@ -66,7 +66,8 @@ def test_nothing_is_loaded_and_nothing_runs_but_our_script() -> None:
     reader = read(PAGE)
     names = [tag for tag, _ in reader.tags]
     assert names.count("script") == 1
-    assert not {"iframe", "object", "embed", "link", "base", "form", "svg", "video"} & set(names)
+    assert not {"iframe", "object", "embed", "link", "base", "form", "video"} & set(names)
+    assert names.count("svg") == 1, "our filter for pictures; those of a run are <img>"
     for tag, attributes in reader.tags:
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
         for name in ("src", "href", "action", "srcset"):
@@ -214,3 +215,52 @@ def test_only_text_is_shown_as_text() -> None:
     assert text_of(b"\xff") is None
     assert text_of(None) is None
     assert text_of("é".encode()) == "é"
+
+
+def many(count: int) -> str:
+    outputs = tuple(
+        OutputVerdict(
+            path=f"out/{number:05}.csv", required=True,
+            comparison=Comparison(
+                outcome=Outcome.DIFFERENT if number < 3 else Outcome.IDENTICAL, comparator="x/1"
+            ),
+        )
+        for number in range(count)
+    )  # fmt: skip
+    return verify_page(outcome_document(Verdict(outputs=outputs)))
+
+
+def test_five_thousand_outputs_are_all_there() -> None:
+    page = many(5000)
+    assert len(set(re.findall(r"out/\d{5}\.csv", page))) == 5000
+    assert page.count("<details class=") == 1000
+    assert page.count('<tr data-verdict="identical">') == 4000
+    assert "4000 further outputs, without their evidence" in page
+    assert len(page) < 5_000_000
+
+
+def test_paper_has_the_evidence_of_the_first_hundred() -> None:
+    page = many(150)
+    assert page.count('class="output later"') == 50
+    assert 'class="printed"' in page
+    assert 'class="printed"' not in many(100)
+
+
+def test_spaces_at_the_ends_of_a_name_are_seen() -> None:
+    output = OutputVerdict(
+        path="  ", required=True, comparison=Comparison(outcome=Outcome.CLOSE, comparator="x/1")
+    )
+    page = verify_page(outcome_document(Verdict(outputs=(output,))))
+    assert '<span class="path">“  ”</span>' in page
+
+
+def test_a_partial_page_says_so_first() -> None:
+    document = report_sample.document()
+    document["partial"] = report_sample.PARTIAL
+    page = verify_page(document)
+    title = re.search(r"<title>(.*?)</title>", page)
+    assert title is not None and "(partial: 2 of 9 outputs)" in title.group(1)
+    head = page[page.index("<h1>") : page.index("</h1>")]
+    assert "partial: 2 of 9 outputs" in head
+    assert "no verdict on the whole archive" in page
+    assert "a&#x27;b&lt;i&gt;" in page and "a'b<i>" not in page
