@@ -8,7 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import pickle
 import struct
 import zipfile
 import zlib
@@ -508,12 +507,6 @@ def cases() -> dict[str, Case]:
                 "warning": notebook(stderr="Warning: overflow\n"),
                 "broken figure": notebook(png=PLOT[:100]),
             },
-        ),
-        "pickle": Case(
-            "model.pkl",
-            pickle.dumps({"a": 1.5}, protocol=4),
-            faults={"value": pickle.dumps({"a": 1.6}, protocol=4)},
-            opaque=True,
         ),
         "raw": Case("image.bin", bytes(range(256)), faults={"byte": bytes(255) + b"\xff"}),
     }

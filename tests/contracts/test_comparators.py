@@ -15,6 +15,7 @@ import comparator_checks as checks
 import pairs_archives
 import pairs_databases
 import pairs_office
+import pairs_pickles
 import pairs_r
 import pairs_science
 import pytest
@@ -30,6 +31,7 @@ CASES = {
     **cases(),
     **pairs_archives.cases(),
     **pairs_office.cases(),
+    **pairs_pickles.cases(),
     **pairs_r.cases(),
     **pairs_science.cases(),
     **pairs_databases.cases(),

@@ -27,7 +27,7 @@ def compare(path: str, old: bytes | str, new: bytes | str, **options: object) ->
         ("a.csv", b"x", "csv/1"), ("A.CSV", b"x", "csv/1"), ("a.json", b"{", "json/1"),
         ("a.log", b"x", "log/1"), ("a", b"hello", "text/1"), ("a", b"\0\1", "bytes/1"),
         ("a", b"%PDF-1.4", "pdf/1"), ("a.html", b"<?xml", "text/1"), ("a.dat", b"PK\3\4", "zip/1"),
-        ("a.rds", b"\x1f\x8b", "rdata/1"), ("a.pkl", b"\x80\4", "opaque/1"), ("a", b"", "bytes/1"),
+        ("a.rds", b"\x1f\x8b", "rdata/1"), ("a.pkl", b"\x80\4", "pickle/1"), ("a", b"", "bytes/1"),
         ("a.svg", b"<svg", "xml/1"), ("a.yml", b"a", "yaml/1"), ("a.py", b"import", "text/1"),
     ],
 )  # fmt: skip
