@@ -110,6 +110,8 @@ def _seal(document: Mapping[str, Any]) -> list[str]:
     lines += [
         f"- not enforced: {words(f'{n}: {w}')}" for n, w in sorted(seal["not_enforced"].items())
     ]
+    if seal["enforced"]:
+        lines.insert(1, f"- enforced: {words(', '.join(sorted(seal['enforced'])), 500)}")
     lines.append(f"- it took {_beside(run, 'seconds', human_time)}")
     if run.get("peak_memory"):
         lines.append(f"- peak memory {_beside(run, 'peak_memory', human_size)}")
