@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
-from repro.compare.findings import Findings
+from repro.compare.findings import MAX_DIFFERENCES, Findings
 from repro.primitives.frozen import frozen
 
 CODES = {
@@ -75,6 +75,8 @@ def _numbers(old: Array, new: Array, findings: Findings, place: str) -> None:
     order = ">" if old.type[0] == ">" else "<"
     width = struct.calcsize(f"<{code}")
     total = len(old.data) // width
+    element = _Element(array=old, other=new, place=place)
+    steps, same = old.plain in ("f8", "c16"), 0
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
         one, two = old.data[start * width : stop * width], new.data[start * width : stop * width]
@@ -83,52 +85,59 @@ def _numbers(old: Array, new: Array, findings: Findings, place: str) -> None:
             continue
         values = struct.unpack(f"{order}{stop - start}{code}", one)
         others = struct.unpack(f"{order}{stop - start}{code}", two)
-        for offset, (left, right) in enumerate(zip(values, others, strict=True)):
+        for number, (left, right) in enumerate(zip(values, others, strict=True), start):
             if left == right and left:
-                findings.tally.equal(1)
-                continue
-            element = _Element(array=old, other=new, number=start + offset, place=place)
-            element.compare(left, right, findings)
+                same += 1
+            elif isinstance(left, float) and left == left and right == right and left != right:
+                # The common case of noise; a place costs more than the comparison.
+                where = "" if findings.tally.located else element.where(number)
+                if not findings.tally.add(where, left, right, steps=steps):
+                    element.beyond(number, left, right, findings)
+            else:
+                element.compare(number, left, right, findings)
+    findings.tally.equal(same)
     if old.plain in ("f2", "f4", "c8") and findings.tally.differ:
         findings.note("steps (ulp) are not counted for numbers narrower than 64 bits")
 
 
 @frozen
 class _Element:
+    """One pair of elements by its number in the order of storage."""
+
     array: Array
     other: Array
-    number: int
     place: str
 
-    def compare(self, old: float | int | bool, new: float | int | bool, findings: Findings) -> None:
-        if isinstance(old, float) and isinstance(new, float):
-            self._floats(old, new, findings)
-        elif old == new:
+    def compare(
+        self, number: int, old: float | int | bool, new: float | int | bool, findings: Findings
+    ) -> None:
+        if old == new and not isinstance(old, float):
             findings.tally.equal(1)
-        elif not findings.tally.whole(self.where, int(old), int(new)):
-            findings.differ(self.where, "an integer differs", str(old), str(new))
-
-    def _floats(self, old: float, new: float, findings: Findings) -> None:
-        if old != old and new != new:
+        elif not (isinstance(old, float) and isinstance(new, float)):
+            if not findings.tally.whole(self.where(number), int(old), int(new)):
+                findings.differ(self.where(number), "an integer differs", str(old), str(new))
+        elif old != old and new != new:
             findings.tally.equal(1)
-            if self.array.missing and self._is_na(self.array) != self._is_na(self.other):
-                findings.differ(self.where, "NA is not NaN")
-        elif old == new:
-            findings.tally.add("", old, new)
-        else:
-            steps = self.array.plain in ("f8", "c16")
-            findings.number(self.where, old, new, (repr(old), repr(new)), steps=steps)
+            if self.array.missing and self._is_na(self.array, number) != self._is_na(
+                self.other, number
+            ):
+                findings.differ(self.where(number), "NA is not NaN")
+        elif not findings.tally.add(self.where(number), old, new):
+            self.beyond(number, old, new, findings)
 
-    def _is_na(self, array: Array) -> bool:
+    def beyond(self, number: int, old: float, new: float, findings: Findings) -> None:
+        where = self.where(number) if findings.count < MAX_DIFFERENCES else self.place
+        findings.differ(where, "number differs", repr(old), repr(new))
+
+    def _is_na(self, array: Array, number: int) -> bool:
         # R-ints.html, "NA": a NaN whose lower word is 1954.
-        word = array.data[8 * self.number : 8 * self.number + 8]
-        number = int.from_bytes(word, "big" if array.type[0] == ">" else "little")
-        return number & 0xFFFFFFFF == _R_NA
+        word = array.data[8 * number : 8 * number + 8]
+        value = int.from_bytes(word, "big" if array.type[0] == ">" else "little")
+        return value & 0xFFFFFFFF == _R_NA
 
-    @property
-    def where(self) -> str:
-        number = self.number // 2 if self.array.plain[0] == "c" else self.number
-        return f"{self.place}{_index(number, self.array)}"
+    def where(self, number: int) -> str:
+        count = number // 2 if self.array.plain[0] == "c" else number
+        return f"{self.place}{_index(count, self.array)}"
 
 
 def _index(number: int, array: Array) -> str:

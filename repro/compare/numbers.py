@@ -73,6 +73,11 @@ class Tally:
         self._max_ulp = 0
         self._first: str | None = None
 
+    @property
+    def located(self) -> bool:
+        """Whether the place of a first difference is known: later ones need no place."""
+        return self._first is not None
+
     def add(self, where: str, old: float, new: float, *, steps: bool = True) -> bool:
         """Take one pair; whether it is equal or within the tolerance.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from repro.compare.base import Beyond, Malformed
 
 MAX_STEPS = 3_000_000
-_MAX_MEMO = 1_000_000
+_MAX_MEMO = MAX_STEPS
 _GET = ("GET", "BINGET", "LONG_BINGET")
 _PUT = ("PUT", "BINPUT", "LONG_BINPUT")
 _SKIPPED = ("PROTO", "FRAME", "READONLY_BUFFER")
