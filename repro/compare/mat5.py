@@ -166,7 +166,7 @@ class _Reader:
         count = columns[-1]
         if not 0 <= count <= len(rows):
             raise Malformed("a sparse matrix is not understood")
-        yield f"{place} (size)", Tree(value=list(shape))
+        yield f"{place} (size, logical)", Tree(value=[*shape, bool(flags & 0x200)])
         for name, values in (("rows", rows[:count]), ("columns", columns)):
             body = struct.pack(f"{self._order}{len(values)}i", *values)
             yield f"{place} ({name})", self._array((5, body), "i4", (len(values),))

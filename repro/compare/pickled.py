@@ -73,7 +73,7 @@ class _Machine:
                 if name == "STOP":
                     return self._stack.pop()
                 self._step(name, argument)
-        except (IndexError, KeyError, TypeError, AttributeError) as error:
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             raise Malformed(f"its opcodes make no sense ({type(error).__name__})") from None
         raise Malformed("a pickle has no end")
 

@@ -54,7 +54,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _documents(data: bytes) -> Any:
-    loader = _Loader(decode(data))
+    text = decode(data)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise Malformed(f"not YAML: {str(error)[:120]}") from None
     try:
         documents = []
         while loader.check_data():  # type: ignore[no-untyped-call]
