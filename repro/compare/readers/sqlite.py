@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
 from repro.compare.base import Beyond, Malformed
@@ -17,25 +19,37 @@ _PRAGMA = 19  # SQLITE_PRAGMA has no name in Python before 3.11
 
 
 def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
-    """A connection to an empty database in memory; the file is read into it when asked."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    if not hasattr(connection, "deserialize"):
-        raise Beyond("SQLite files are read with Python 3.11 and newer only")
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    return lambda: _read(connection, fd)
-
-
-def _read(connection: sqlite3.Connection, fd: int) -> Iterator[tuple[str, Leaf]]:
+    """A connection to a private copy; nothing of the file is parsed before the lock."""
     with os.fdopen(fd, "rb") as stream:
         data = bytearray(stream.read())
     if not data.startswith(b"SQLite format 3\0") or len(data) < 512:
         raise Malformed("it is no SQLite database")
     if _size(data) not in (0, len(data)):
         raise Malformed("it has another length than its header says")
-    # A database in memory has no write-ahead log (fileformat2.html, 1.3.3).
+    # A copy of its own has no write-ahead log beside it (fileformat2.html, 1.3.3).
     data[18:20] = b"\1\1"
+    connection, load = _opened(bytes(data))
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    return lambda: _read(connection, load)
+
+
+def _opened(data: bytes) -> tuple[sqlite3.Connection, Callable[[], None]]:
+    """A connection, and what brings the bytes into it."""
+    if sys.version_info >= (3, 11):
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        return connection, lambda: connection.deserialize(data)
+    # Older ones take a file only: one without a name as soon as it is open.
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "copy")
+        with open(path, "wb") as stream:
+            stream.write(data)
+        uri = f"file:{path}?mode=ro&immutable=1"
+        return sqlite3.connect(uri, uri=True, isolation_level=None), lambda: None
+
+
+def _read(connection: sqlite3.Connection, load: Callable[[], None]) -> Iterator[tuple[str, Leaf]]:
     try:
-        connection.deserialize(bytes(data))  # type: ignore[attr-defined, unused-ignore]
+        load()
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.set_authorizer(_authorize)
         yield from _content(connection)
