@@ -113,12 +113,14 @@ class Bench:
         )  # fmt: skip
         return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1][:100]
 
-    def rows(self) -> Iterator[Row]:
-        yield from self.recording()
-        yield self.packing()
-        yield from self.again()
-        yield from self.starting()
-        yield self.whole()
+    def rows(self, only: str | None) -> Iterator[Row]:
+        groups: dict[str, Callable[[], Iterator[Row]]] = {
+            "recording": self.recording, "packing": lambda: iter([self.packing()]),
+            "again": self.again, "starting": self.starting,
+        }  # fmt: skip
+        for name, group in groups.items():
+            if only in (None, name):
+                yield from group()
 
     def recording(self) -> Iterator[Row]:
         book = self.folder / "book"
@@ -279,6 +281,7 @@ class Bench:
         try:
             yield self._first_instruction(archive, docker, reason is None, note)
             yield self._sandbox(archive, docker, reason is None, note)
+            yield self.whole()
         finally:
             docker.stop()
 
@@ -424,6 +427,19 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def merged(old: str, new: str) -> str:
+    """The new table, and of the old one the rows that were not measured again."""
+    lines = new.splitlines()
+    names = {line.split("|")[1] for line in lines if line.startswith("|")}
+    kept = [
+        line
+        for line in old.splitlines()
+        if line.startswith("|") and line.split("|")[1] not in names
+    ]
+    end = max(number for number, line in enumerate(lines) if line.startswith("|")) + 1
+    return "\n".join([*lines[:end], *kept, *lines[end:]])
+
+
 def facts(count: int) -> str:
     return (
         f"Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} cores "
@@ -434,12 +450,13 @@ def facts(count: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="recording, packing, again or starting")
     parser.add_argument("--write", action="store_true", help="update bench/README.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="repro-bench-", dir="/var/tmp") as name:
         bench = Bench(Path(name), options.rounds)
         rows = []
-        for row in bench.rows():
+        for row in bench.rows(options.only):
             say(row.what)
             rows.append(row)
     text = table(rows) + "\n\n" + facts(options.rounds)
@@ -447,6 +464,7 @@ def main() -> None:
     if options.write:
         path = ROOT / "bench/README.md"
         before, _, rest = path.read_text().partition(BEGIN)
+        text = merged(rest.partition(END)[0], text)
         path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
 
 

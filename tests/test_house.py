@@ -114,3 +114,9 @@ def test_no_path_of_somebodys_machine() -> None:
         if path == Path(__file__).resolve() or not path.is_file():
             continue
         assert not pattern.search(path.read_bytes()), name
+
+
+def test_a_test_file_has_a_name_of_its_own() -> None:
+    # pytest imports them by their bare names.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
