@@ -1,13 +1,14 @@
 """Run a project under observation, in a folder where old results are hidden."""
 
 import contextlib
+import fcntl
 import os
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repro.errors import ProjectError, ReproError, RunFailed
+from repro.errors import ProjectError, ReproError, RunFailed, StorageError
 from repro.model.observation import Observation
 from repro.model.project import Project
 from repro.observe.capture import restore
@@ -38,7 +39,8 @@ def observe(
     hidden = hidden_paths(_existing(project.root), project, _earlier_outputs(output), request.fresh)
     seed = runner_files() if any(step.notebook for step in project.steps) else {}
     started = time.monotonic()
-    with _cache_folder(environment.cache):
+    lock = folder.parent / f"{Path(environment.cache).name}.lock"
+    with _alone(lock, observer), _cache_folder(environment.cache):
         observation = record(
             RecordRequest(
                 root=project.root,
@@ -128,6 +130,31 @@ def _earlier_outputs(output: Path) -> tuple[str, ...]:
         return ()
     in_place = set(recording.circumstances.get("in_place", []))
     return tuple(o.path for o in recording.claims.outputs if o.path not in in_place)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, observer: Observer) -> Iterator[None]:
+    """Runs of one project share the place of their scratch cache: one records at a time.
+
+    The place is the same each time, so that results which name it do not differ. The lock
+    (flock(2)) goes with the process.
+    """
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(
+            f"{printable(str(lock))} cannot be made: {error.strerror}", hint="set REPRO_CACHE"
+        ) from None
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = "another snapshot of this project is recording: waiting for it"
+            observer(Event(kind=EventKind.WARNING, phase="run", text=text))
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
