@@ -23,6 +23,7 @@ from repro.workflows.notebooks import runner_files
 from repro.workflows.outputs import (
     hidden_paths,
 )
+from repro.workflows.places import cache_root
 from repro.workflows.preparing import SnapshotRequest
 from repro.workflows.rerun import how_it_ended, step_text
 
@@ -39,7 +40,8 @@ def observe(
     hidden = hidden_paths(_existing(project.root), project, _earlier_outputs(output), request.fresh)
     seed = runner_files() if any(step.notebook for step in project.steps) else {}
     started = time.monotonic()
-    lock = folder.parent / f"{Path(environment.cache).name}.lock"
+    locks = cache_root(request.environ) / "locks"
+    lock = locks / f"{Path(environment.cache).name}.lock"
     with _alone(lock, observer), _cache_folder(environment.cache):
         observation = record(
             RecordRequest(
@@ -140,6 +142,7 @@ def _alone(lock: Path, observer: Observer) -> Iterator[None]:
     (flock(2)) goes with the process.
     """
     try:
+        lock.parent.mkdir(mode=0o700, exist_ok=True)
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(
