@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from enum import Enum
 
@@ -44,3 +45,24 @@ def silent(event: Event) -> None:
 def done(phase: str, text: str, seconds: float | None = None) -> Event:
     """The end of a phase."""
     return Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds)
+
+
+class Tally:
+    """Adds up the bytes that several threads tell of, and passes the progress on."""
+
+    def __init__(self, phase: str, total: int, observer: Observer) -> None:
+        self._phase = phase
+        self._total = total
+        self._observer = observer
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """So many bytes more; fewer when negative."""
+        with self._lock:
+            self._done += count
+            self._observer(
+                Event(
+                    kind=EventKind.PROGRESS, phase=self._phase, done=self._done, total=self._total
+                )
+            )

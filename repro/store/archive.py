@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BufferedReader
@@ -33,7 +32,7 @@ from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims, Recording
 from repro.primitives.aside import in_threads
 from repro.primitives.canonical import MAX_BYTES, load
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.events import Observer, Tally, silent
 from repro.primitives.texts import printable
 from repro.primitives.verified import RangeReader, VerifiedReader
 from repro.store import documents
@@ -265,7 +264,7 @@ class Archive:
             for descriptor in descriptors:
                 self._check_blob(descriptor)
             return len(descriptors)
-        told = _Told(total, observer)
+        told = Tally("archive", total, observer)
 
         def check(descriptor: Descriptor) -> None:
             told.add(self._check_blob(descriptor))
@@ -375,20 +374,3 @@ def _check_schema(document: Mapping[str, Any], schema: str, what: str) -> None:
             hint=_NEWER,
             slug="archive-schema",
         )
-
-
-class _Told:
-    """Adds up what several threads have checked, and tells."""
-
-    def __init__(self, total: int, observer: Observer) -> None:
-        self._total = total
-        self._observer = observer
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> None:
-        with self._lock:
-            self._done += size
-            self._observer(
-                Event(kind=EventKind.PROGRESS, phase="archive", done=self._done, total=self._total)
-            )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from repro.model.oci import MANIFEST, Descriptor
-from repro.primitives.events import Observer, done, silent
+from repro.model.oci import Descriptor
+from repro.primitives.aside import in_threads
+from repro.primitives.events import Observer, Tally, done, silent
 from repro.primitives.texts import human_size, printable
 from repro.remote.reference import Reference
-from repro.remote.registry import Registry
 from repro.remote.transfer import pull_blob, push_blob
-from repro.store.catalog import references
 from repro.workflows.places import cache_root, scratch
 from repro.workflows.pull import find_version
-from repro.workflows.push import Progress, Pushed, in_parallel
-from repro.workflows.registries import open_registry
+from repro.workflows.push import Pushed, blobs_of, put_manifests
+from repro.workflows.registries import WORKERS, open_registry
 
 
 def copy(
@@ -36,12 +36,8 @@ def copy(
     target = replace(target, tag=target.tag or source.tag or "latest")
     new = open_registry(target, environ, insecure)
     mounts = (source.repository,) if source.server == target.server else ()
-    every = {each.digest: each for _, each in references(version)}
-    blobs = sorted(
-        (each for each in every.values() if each.media_type != MANIFEST),
-        key=lambda each: (-each.size, each.digest),
-    )
-    told = Progress("copy", sum(each.size for each in blobs), observer)
+    blobs = blobs_of(version)
+    told = Tally("copy", sum(each.size for each in blobs), observer)
     with scratch(cache_root(environ) / "runs", "copy") as folder:
 
         def one(descriptor: Descriptor) -> str:
@@ -57,26 +53,11 @@ def copy(
             finally:
                 place.unlink(missing_ok=True)
 
-        how = in_parallel(one, blobs)
-    _manifests(old, new, version.manifest_digest, [a.descriptor for a in version.artifacts], target)
+        how = in_threads([partial(one, blob) for blob in blobs], WORKERS)
+    put_manifests(version, lambda each: old.manifest(str(each.digest))[0], new, target.wanted)
     size = sum(blob.size for blob, way in zip(blobs, how, strict=True) if way == "sent")
     observer(done("copy", f"{printable(str(target))} · {human_size(size)} sent"))
     return Pushed(
         reference=target, digest=version.config_digest, manifest=version.manifest_digest,
         sent=how.count("sent"), there=how.count("there"), mounted=how.count("mounted"), bytes=size,
     )  # fmt: skip
-
-
-def _manifests(
-    old: Registry, new: Registry, image: object, artifacts: list[Descriptor], target: Reference
-) -> None:
-    data, found = old.manifest(str(image))
-    new.put_manifest(str(found.digest), data)
-    unnoticed = []
-    for artifact in artifacts:
-        document, _ = old.manifest(str(artifact.digest))
-        if not new.put_manifest(str(artifact.digest), document):
-            unnoticed.append(artifact)
-    if unnoticed:
-        new.add_referrers(found.digest, unnoticed)
-    new.put_manifest(target.wanted, data)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from repro.errors import ArchiveError, RemoteError, ReproError, StorageError, UsageError
@@ -22,9 +23,10 @@ from repro.model.oci import (
     Manifest,
 )
 from repro.model.recording import Claims
+from repro.primitives.aside import in_threads
 from repro.primitives.canonical import CLAMP, load
 from repro.primitives.digest import Digest
-from repro.primitives.events import Observer, done, silent
+from repro.primitives.events import Observer, Tally, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.remote.reference import Reference
@@ -32,13 +34,13 @@ from repro.remote.registry import MAX_MANIFEST, Registry
 from repro.remote.transfer import pull_blob
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
-from repro.store.catalog import VersionInfo, read_versions, references
+from repro.store.catalog import VersionInfo, read_versions
 from repro.store.turn import turn
 from repro.store.versions import Version
 from repro.store.writer import write_archive
 from repro.workflows.places import cache_root
-from repro.workflows.push import Progress, in_parallel
-from repro.workflows.registries import open_registry, read_config
+from repro.workflows.push import blobs_of
+from repro.workflows.registries import WORKERS, open_registry, read_config
 from repro.workflows.rewriting import carried
 from repro.workflows.sealing import readme_text
 
@@ -94,8 +96,11 @@ def pull(
         sources = [*target.sources, *others]
         missing = _missing(version, sources)
         _check_space(folder, missing)
-        told = Progress("pull", sum(each.size for each in missing), observer)
-        in_parallel(lambda each: str(pull_blob(registry, each, folder, progress=told.add)), missing)
+        told = Tally("pull", sum(each.size for each in missing), observer)
+        in_threads(
+            [partial(pull_blob, registry, each, folder, progress=told.add) for each in missing],
+            WORKERS,
+        )
         # The registry's own manifests are made anew by the writer, from the same facts.
         target.write(Blobs(folder=folder, others=sources), observer)
     for each in missing:
@@ -307,13 +312,11 @@ def _claims(version: VersionInfo, blobs: BlobSource) -> Claims:
 
 
 def _missing(version: VersionInfo, sources: Sequence[BlobSource]) -> list[Descriptor]:
-    found = {
-        each.digest: each
-        for _, each in references(version)
-        if each.media_type != MANIFEST
-        and all(source.locate(each.digest) is None for source in sources)
-    }
-    return sorted(found.values(), key=lambda each: (-each.size, each.digest))
+    return [
+        each
+        for each in blobs_of(version)
+        if all(source.locate(each.digest) is None for source in sources)
+    ]
 
 
 def _folder(environ: Mapping[str, str]) -> Path:

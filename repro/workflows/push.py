@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from repro.model.oci import MANIFEST, Descriptor
+from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, done, silent
+from repro.primitives.events import Observer, Tally, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.remote.reference import Reference
@@ -68,8 +68,8 @@ def push(
         registry = open_registry(target, environ, insecure)
         source.verify(observer)
         started = time.monotonic()
-        blobs = _blobs(version)
-        told = Progress("push", sum(each.size for each in blobs), observer)
+        blobs = blobs_of(version)
+        told = Tally("push", sum(each.size for each in blobs), observer)
 
         def one(descriptor: Descriptor) -> str:
             return push_blob(
@@ -77,8 +77,8 @@ def push(
                 progress=told.add,
             )  # fmt: skip
 
-        how = in_parallel(one, blobs)
-        _manifests(source, version, registry, target)
+        how = in_threads([partial(one, blob) for blob in blobs], WORKERS)
+        put_manifests(version, source.read_blob, registry, target.wanted)
         sent = [blob for blob, way in zip(blobs, how, strict=True) if way == "sent"]
         size = sum(blob.size for blob in sent)
         text = f"{printable(str(target))} · {len(sent)} of {len(blobs)} blobs, {human_size(size)}"
@@ -95,53 +95,23 @@ def _opened(source: Archive, descriptor: Descriptor) -> BinaryIO:
     return open_place(place)
 
 
-def _blobs(version: VersionInfo) -> list[Descriptor]:
-    """Everything but manifests, each once, the largest first."""
+def blobs_of(version: VersionInfo) -> list[Descriptor]:
+    """Everything of a version but manifests, each once, the largest first."""
     found = {each.digest: each for _, each in references(version) if each.media_type != MANIFEST}
     return sorted(found.values(), key=lambda each: (-each.size, each.digest))
 
 
-def _manifests(
-    source: Archive, version: VersionInfo, registry: Registry, target: Reference
+def put_manifests(
+    version: VersionInfo, read: Callable[[Descriptor], bytes], registry: Registry, tag: str
 ) -> None:
-    registry.put_manifest(str(version.manifest_digest), source.read_blob(version.descriptor))
+    """Image and artifacts by digest, the tag last. ``read`` gives a manifest's exact bytes."""
+    image = read(version.descriptor)
+    registry.put_manifest(str(version.manifest_digest), image)
     unnoticed = []
     for artifact in version.artifacts:
-        data = source.read_blob(artifact.descriptor)
-        if not registry.put_manifest(str(artifact.descriptor.digest), data):
+        digest = str(artifact.descriptor.digest)
+        if not registry.put_manifest(digest, read(artifact.descriptor)):
             unnoticed.append(artifact.descriptor)
     if unnoticed:
         registry.add_referrers(version.manifest_digest, unnoticed)
-    registry.put_manifest(target.wanted, source.read_blob(version.descriptor))
-
-
-class Progress:
-    """Adds up what several threads tell, and passes it on."""
-
-    def __init__(self, phase: str, total: int, observer: Observer) -> None:
-        self._phase = phase
-        self._total = total
-        self._done = 0
-        self._observer = observer
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        """So many bytes more; fewer when negative."""
-        with self._lock:
-            self._done += count
-            self._observer(
-                Event(
-                    kind=EventKind.PROGRESS, phase=self._phase, done=self._done, total=self._total
-                )
-            )
-
-
-def in_parallel(work: Callable[[Descriptor], str], blobs: Sequence[Descriptor]) -> list[str]:
-    """The answers in order; the first failure ends it, what runs is waited for."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        running = [pool.submit(work, blob) for blob in blobs]
-        try:
-            return [each.result() for each in running]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    registry.put_manifest(tag, image)
