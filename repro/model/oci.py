@@ -6,6 +6,7 @@ validated at the door and a wrong type is an ArchiveError, never a traceback.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
@@ -39,6 +40,8 @@ LABEL_CLAIMS = "org.repro.claims"
 ANNOTATION_KIND = "org.repro.kind"
 ANNOTATION_USIZE = "org.repro.uncompressed-size"
 ANNOTATION_TOC = "org.repro.toc"
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+"""What a tag looks like (distribution-spec, "Pulling manifests"; to be matched whole)."""
 SCHEMA = 1
 """The newest archive schema this program reads; the label ``org.repro.schema``."""
 LOCK_SCHEMA = "repro.lock/1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from repro.errors import UsageError
+from repro.model.oci import TAG
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
@@ -14,7 +15,6 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.
 _NAME = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _EXAMPLE = "write it as oci://host/name:tag, for instance oci://ghcr.io/lab/paper:v1"
 
@@ -38,7 +38,7 @@ class Reference:
         name, colon, tag = rest.partition(":")
         if not slash or not _HOST.fullmatch(host) or not _NAME.fullmatch(name) or len(name) > 255:
             raise _refusal(text)
-        if colon and not _TAG.fullmatch(tag):
+        if colon and not TAG.fullmatch(tag):
             raise _refusal(text)
         if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
             raise _refusal(text)

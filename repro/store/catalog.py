@@ -24,6 +24,7 @@ from repro.model.oci import (
     RESULTS,
     SBOM,
     SCHEMA,
+    TAG,
     TOC,
     Descriptor,
     ImageConfig,
@@ -193,7 +194,7 @@ def _version(
     descriptor: Descriptor, artifacts: tuple[ArtifactInfo, ...], read: ReadBlob
 ) -> VersionInfo:
     tag = descriptor.annotations[REF_NAME]
-    if not documents.TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         _refuse(f"'{printable(tag, 80)}' is no valid tag")
     manifest = Manifest.parse(load(read(descriptor, _MANIFEST), "manifest"))
     if manifest.artifact_type is not None or manifest.config.media_type != CONFIG:

@@ -30,8 +30,6 @@ FOLDERS = ("blobs/", BLOBS)
 """Folder entries between head and blobs: an unprivileged skopeo cannot make implied folders
 (it gives them to the header's owner, which only root may)."""
 
-TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-
 
 @frozen
 class Tagged:

@@ -18,6 +18,7 @@ from repro.model.oci import (
     REF_NAME,
     RESULTS,
     SBOM,
+    TAG,
     TOC,
     Descriptor,
     ImageConfig,
@@ -89,7 +90,7 @@ def manifest_digests(version: Version) -> list[Digest]:
 def _check_tags(versions: Sequence[Version]) -> None:
     seen = set()
     for version in versions:
-        if not documents.TAG.fullmatch(version.tag):
+        if not TAG.fullmatch(version.tag):
             raise UsageError(
                 f"'{printable(version.tag, 140)}' is no valid tag",
                 hint="letters, digits, . _ and -, at most 128",

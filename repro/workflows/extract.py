@@ -93,20 +93,30 @@ def write_outputs(outputs: Mapping[str, OutputFile], target: Path) -> Extracted:
     return Extracted(folder=target, files=files, size=size, skipped=tuple(skipped))
 
 
+def open_project(layer: Path, root: str) -> int | None:
+    """The project's folder in an unpacked layer, through no link; None when it has none.
+
+    Raises ArchiveError when something else is in its place.
+    """
+    base = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return open_inside(base, root.lstrip("/"), os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArchiveError(f"the project folder in the image: {error.strerror}") from None
+    finally:
+        os.close(base)
+
+
 def _project(layers: list[Path], root: str, target: Path) -> Extracted:
     files = size = 0
     skipped: list[str] = []
     written: dict[str, bool] = {}
     for layer in layers:
-        base_fd = os.open(layer, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            project_fd = open_inside(base_fd, root.lstrip("/"), os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
+        project_fd = open_project(layer, root)
+        if project_fd is None:
             continue
-        except OSError as error:
-            raise ArchiveError(f"the project folder in the image: {error.strerror}") from None
-        finally:
-            os.close(base_fd)
         base = f"/proc/self/fd/{project_fd}"
         for path, status in walk(base):
             source = f"{base}/{path}"

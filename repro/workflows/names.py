@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from repro.errors import UsageError
+from repro.model.oci import TAG
 from repro.primitives.events import Observer, silent
 from repro.primitives.texts import printable
-
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 def parse_reference(text: str) -> tuple[Path, str | None]:
@@ -23,7 +21,7 @@ def parse_reference(text: str) -> tuple[Path, str | None]:
     if path.is_file():
         return path, None
     before, colon, tag = text.rpartition(":")
-    if colon and Path(before).is_file() and _TAG.fullmatch(tag):
+    if colon and Path(before).is_file() and TAG.fullmatch(tag):
         return Path(before), tag
     if path.is_dir():
         raise UsageError(
@@ -54,7 +52,7 @@ def local_archive(
 
 def check_tag(tag: str) -> str:
     """``tag`` itself. Raises UsageError when an OCI tag may not look like it."""
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise UsageError(
             f"{printable(tag, 60)!r} is no tag", hint="use letters, digits, '.', '_' and '-'"
         )

@@ -21,6 +21,7 @@ from repro.store.cache import Cache
 from repro.store.catalog import VersionInfo
 from repro.store.contents import Contents, Place
 from repro.store.lineage import named
+from repro.workflows.extract import open_project
 from repro.workflows.places import cache_root
 
 _KINDS = ("code", "data")
@@ -176,15 +177,9 @@ def _project(layers: Sequence[Path], root: str) -> tuple[dict[str, _Wanted], lis
     if not root.startswith("/") or os.path.normpath(root) != root or root.startswith("//"):
         raise ArchiveError("the project folder in the image is no plain absolute path")
     for layer in layers:
-        base = os.open(layer, _FOLDER)
-        try:
-            folder = open_inside(base, root.lstrip("/"), os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
+        folder = open_project(layer, root)
+        if folder is None:
             continue
-        except OSError as error:
-            raise ArchiveError(f"the project folder in the image: {error.strerror}") from None
-        finally:
-            os.close(base)
         os.close(folder)  # no link on the way: the layer's path may be used
         top = os.path.join(layer, root.lstrip("/"))
         for path, status in walk(top):

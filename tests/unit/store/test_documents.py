@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from repro.store.documents import TAG, image_name
+from repro.model.oci import TAG
+from repro.store.documents import image_name
 
 REFERENCE = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
 
