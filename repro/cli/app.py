@@ -10,8 +10,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -133,6 +131,9 @@ def _report(error: ReproError) -> None:
 
 
 def _bug() -> None:
+    import tempfile
+    import traceback
+
     fd, path = tempfile.mkstemp(prefix="repro-bug-", suffix=".log")
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(f"repro {__version__}, Python {sys.version}\n{sys.argv!r}\n")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import platform
 import shutil
 import stat
-import tempfile
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,14 +16,8 @@ _OPENAT2 = 437  # the same number on every architecture (asm-generic/unistd.h)
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = [
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    ]
+_OPEN_HOW = struct.Struct("=QQQ")
+"""``struct open_how`` of openat2(2): flags, mode, resolve."""
 
 
 @contextlib.contextmanager
@@ -35,6 +27,8 @@ def atomic_write(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     Order: write, fsync the file, rename, fsync the folder. When the body raises, the
     file that stood there before is untouched and the temporary one is gone.
     """
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as stream:
@@ -65,18 +59,20 @@ def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: b
     openat2(2) with RESOLVE_IN_ROOT; with ``follow`` false a symlink anywhere on the way
     is an error (ELOOP). Raises OSError as open(2) does.
     """
+    import ctypes  # not before it is needed: docs/decisions/0005
+
     resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
     if not follow:
         resolve |= RESOLVE_NO_SYMLINKS
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
     libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.syscall(
-        _OPENAT2, root_fd, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how)
-    )
+    fd: int = libc.syscall(_OPENAT2, root_fd, os.fsencode(name), how, len(how))
     if fd >= 0:
         return fd
     number = ctypes.get_errno()
     if number == errno.ENOSYS:
+        import platform
+
         raise OSError(number, f"openat2 needs Linux 5.6 (this is {platform.release()})", name)
     raise OSError(number, os.strerror(number), name)
 

@@ -10,8 +10,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
-import zstandard
-
 from repro.errors import ArchiveError, StorageError, UsageError
 from repro.model.oci import (
     CIRCUMSTANCES,
@@ -47,7 +45,6 @@ from repro.store.catalog import (
     references,
 )
 from repro.store.outer import AGAIN, Member, scan
-from repro.store.results import read_results
 
 __all__ = ["Archive", "VersionInfo"]
 
@@ -211,6 +208,8 @@ class Archive:
 
         They stay readable after the archive is closed.
         """
+        from repro.store.results import read_results
+
         claims = self.recording(version).claims
         if not claims.outputs:
             return {}
@@ -231,6 +230,8 @@ class Archive:
 
     def file_list(self, version: VersionInfo, diff_id: Digest) -> list[Mapping[str, Any]]:
         """The entries of a layer's file list (TOC): path, size, offset, sha256, origin."""
+        import zstandard
+
         layer = next(layer for layer in version.layers if layer.diff_id == diff_id)
         data = self.read_blob(layer_list(version, layer))
         try:
