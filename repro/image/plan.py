@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from repro.errors import ProjectError
@@ -17,6 +18,9 @@ OWN_DATA = 16_000_000
 """A data file over this many bytes gets a layer of its own."""
 
 _ORDER = list(LayerKind)
+_RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+_PLAIN = re.compile(r"(?:/(?!\.)[^/]+|/\.(?!wh\.|\.?(?:/|\Z))[^/]*)+", re.DOTALL)
+"""A path that is nothing out of the ordinary; what is not is looked at again, to say why."""
 
 
 @frozen
@@ -82,7 +86,7 @@ def _own_data(entries: Sequence[FileEntry]) -> list[FileEntry]:
 
 def _unique(files: Iterable[FileEntry]) -> list[FileEntry]:
     found: dict[str, FileEntry] = {}
-    for entry in sorted(files, key=lambda e: (os.fsencode(e.path), _ORDER.index(e.kind))):
+    for entry in sorted(files, key=lambda e: (os.fsencode(e.path), _RANK[e.kind])):
         _check_path(entry)
         before = found.setdefault(entry.path, entry)
         folders = before.type is entry.type is EntryType.FOLDER
@@ -97,6 +101,8 @@ def _unique(files: Iterable[FileEntry]) -> list[FileEntry]:
 
 
 def _check_path(entry: FileEntry) -> None:
+    if _PLAIN.fullmatch(entry.path):
+        return
     parts = entry.path.split("/")
     if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
         raise ProjectError(f"'{printable(entry.path)}' is not a normal absolute path", slug="plan")
@@ -111,9 +117,10 @@ def _check_path(entry: FileEntry) -> None:
 
 def _check_parents(found: dict[str, FileEntry]) -> None:
     """A real folder above a symlink of a lower layer would hide what the link shows."""
+    folders: set[str] = set()
     for path in found:
         parent = path.rpartition("/")[0]
-        while parent:
+        while parent and parent not in folders:
             above = found.get(parent)
             if above is not None and above.type is not EntryType.FOLDER:
                 raise ProjectError(
@@ -121,4 +128,5 @@ def _check_parents(found: dict[str, FileEntry]) -> None:
                     f"{above.type.value} in the image",
                     slug="plan",
                 )
+            folders.add(parent)
             parent = parent.rpartition("/")[0]

@@ -24,7 +24,7 @@ from repro.model.oci import Descriptor, Layer
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same files give other bytes: another tar, another compression."""
 MOST = 20_000_000_000
 """Bytes of kept layers; those used longest ago go first."""
@@ -48,7 +48,8 @@ class Reuse:
         )
         for entry in planned.entries:
             try:
-                running.update(dump(_facts(entry)))
+                # repr: a tenth of the time of JSON, and nobody else reads it.
+                running.update(repr(_facts(entry)).encode("utf-8", "surrogateescape"))
             except OSError:
                 return None
         return running.hexdigest()

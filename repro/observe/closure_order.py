@@ -15,9 +15,13 @@ def ordered(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
     """
     found = sorted(entries, key=lambda entry: os.fsencode(entry.path))
     not_folders = {e.path for e in found if e.type is not EntryType.FOLDER}
+    good = {""}
     for entry in found:
         parent = entry.path.rpartition("/")[0]
-        while parent and parent not in not_folders:
+        passed = []
+        while parent not in good and parent not in not_folders:
+            passed.append(parent)
             parent = parent.rpartition("/")[0]
-        if not parent:
+        if parent in good:
+            good.update(passed)
             yield entry

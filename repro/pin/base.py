@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from repro.errors import PinError, ReproError
@@ -27,6 +28,8 @@ class PackageSource(abc.ABC):
     name: ClassVar[str]
     rank: ClassVar[int] = 50
     kind: ClassVar[LayerKind]
+    notes: Path | None = None
+    """A folder for what is slow to read and seldom changes; None: read it every time."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root.rstrip("/")

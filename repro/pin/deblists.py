@@ -17,15 +17,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from repro.pin.debsources import DebSource, deb_sources
+from repro.pin.listed import Key, ListedArchive, PackageLists
+from repro.pin.listed_notes import ListedNotes, state_of
 from repro.primitives import process
-from repro.primitives.frozen import frozen
 
 LISTS = "/var/lib/apt/lists"
 HELPER = "/usr/lib/apt/apt-helper"
 """apt's own reader of compressed lists; apt-helper(8) cat-file."""
-
-Key = tuple[str, str, str]
-"""Name, version, architecture."""
 
 _LIST = re.compile(r"(?:_(?P<component>[^_]+)_binary-[^_]+)?_Packages(?P<packed>\.[a-z0-9]+)?$")
 _HEAD = 64 << 10
@@ -39,29 +37,26 @@ _SNAPSHOTS = {
 """By Origin and Label of a Release: the service that keeps every state of that archive."""
 
 
-@frozen
-class ListedArchive:
-    """One package file as a list names it; ``facts`` as a LockedPackage has them."""
-
-    sha256: str
-    url: str | None
-    facts: Mapping[str, str]
-
-
-@frozen
-class PackageLists:
-    """What the lists say of some packages, and which lists could not be read, with why."""
-
-    archives: Mapping[Key, ListedArchive]
-    count: int
-    unread: Mapping[str, str]
-
-
-def package_lists(root: str, wanted: Collection[Key]) -> PackageLists:
-    """What apt's lists say of these packages."""
+def package_lists(
+    root: str, wanted: Collection[Key], notes: ListedNotes | None = None
+) -> PackageLists:
+    """What apt's lists say of these packages; what was said of them before is in ``notes``."""
     folder = Path(root + LISTS)
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     sources = deb_sources(root)
+    if notes is None or not folder.is_dir():
+        return _read_lists(folder, sources, wanted)
+    key = state_of(folder, sources, wanted)
+    known = notes.find(key)
+    if known is None:
+        known = _read_lists(folder, sources, wanted)
+        notes.keep(key, known)
+    return known
+
+
+def _read_lists(
+    folder: Path, sources: Sequence[DebSource], wanted: Collection[Key]
+) -> PackageLists:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     places = [_ListPlace(name, sources) for name in sorted(names) if _LIST.search(name)]
     archives: dict[Key, ListedArchive] = {}
     unread: dict[str, str] = {}

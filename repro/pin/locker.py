@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from repro.model.lock import Lock
 from repro.model.observation import PackageRef
@@ -13,9 +14,12 @@ from repro.pin.statements import matched
 from repro.primitives.plugins import load_plugins
 
 
-def sources(root: str = "/") -> list[PackageSource]:
-    """Every package source by rank, usable here or not."""
-    return [source(root) for source in load_plugins(plugins, PackageSource)]  # type: ignore[type-abstract]
+def sources(root: str = "/", notes: Path | None = None) -> list[PackageSource]:
+    """Every package source by rank, usable here or not; ``notes`` as PackageSource has it."""
+    found = [source(root) for source in load_plugins(plugins, PackageSource)]  # type: ignore[type-abstract]
+    for source in found:
+        source.notes = notes
+    return found
 
 
 def make_lock(

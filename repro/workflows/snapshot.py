@@ -177,7 +177,8 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
     written = written_paths(observation, project.exclude, environments)
     rules = choose_outputs(project, [path for path in written if path != RUNNER])
     started = time.monotonic()
-    indexes = sources()
+    notes = None if request.paranoid else cache_root(request.environ) / "lists"
+    indexes = sources(notes=notes)
     closure = _closure(prepared, rules, indexes)
     lock = make_lock(closure.packages, indexes, project.root)
     lock = name_editables(lock, closure.packages, indexes, request.environ)

@@ -16,7 +16,9 @@ from repro.model.observation import LeftOut, PackageRef
 from repro.model.ports import PackageFile
 from repro.pin.alternatives import alternatives
 from repro.pin.base import PackageSource
-from repro.pin.deblists import PackageLists, package_lists
+from repro.pin.deblists import package_lists
+from repro.pin.listed import PackageLists
+from repro.pin.listed_notes import ListedNotes
 
 BASE = (
     "base-files", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils",
@@ -60,6 +62,7 @@ class Apt(PackageSource):
         self._folders: dict[str, str] = {}
         self._diversions: dict[str, tuple[str, str]] | None = None
         self._alternatives: dict[str, list[tuple[str, str]]] = {}
+        self._listing: dict[str, list[tuple[str, str | None]]] = {}
 
     def _usable(self) -> str | None:
         path = self.host("/var/lib/dpkg/status")
@@ -194,8 +197,13 @@ class Apt(PackageSource):
         text = "".join(f"{name}: {fields[name]}\n" for name in keep if name in fields)
         return text.encode("utf-8", "surrogateescape")
 
-    def _listed(self, package: PackageRef) -> Iterator[tuple[str, str | None]]:
+    def _listed(self, package: PackageRef) -> list[tuple[str, str | None]]:
         """Every file of the package by its real path, with the reason to leave it out."""
+        if package.key not in self._listing:
+            self._listing[package.key] = list(self._look(package))
+        return self._listing[package.key]
+
+    def _look(self, package: PackageRef) -> Iterator[tuple[str, str | None]]:
         for line in self._list_file(package.key):
             if line[1:] in _MERGED:
                 continue
@@ -230,8 +238,10 @@ class Apt(PackageSource):
                 text = (folder / candidate).read_text("utf-8", "surrogateescape")
             except OSError:
                 continue
-            lines = [line for line in text.split("\n") if line.startswith("/") and line != "/."]
+            lines = [line for line in text.split("\n") if line[:1] == "/" and line != "/."]
             moved = self._load_diversions()
+            if moved.keys().isdisjoint(lines):
+                return lines
             return [line if line not in moved else _diverted(moved, line, name) for line in lines]
         return []
 
@@ -304,7 +314,8 @@ class Apt(PackageSource):
                 (fields["Package"], fields["Version"], fields["Architecture"])
                 for fields in self._load_status().values()
             }
-            self._lists = package_lists(self.root, installed)
+            notes = ListedNotes(self.notes) if self.notes is not None else None
+            self._lists = package_lists(self.root, installed, notes)
         return self._lists
 
     def _distribution(self) -> tuple[str, str]:
