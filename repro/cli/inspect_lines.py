@@ -181,6 +181,11 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"  run       {human_time(run['seconds'])}{peak}, {run['processes']} programs, "
             f"{run['files']} files seen by {printable(str(run['tracer']), 20)}"
         )
+        if run["cpu_seconds"] is not None:
+            yield f"  cpu       {human_time(run['cpu_seconds'])} of processor time"
+        if run["read_bytes"] is not None and run["written_bytes"] is not None:
+            read, written = human_size(run["read_bytes"]), human_size(run["written_bytes"])
+            yield f"  moved     {read} read, {written} written (pipes included)"
     yield f"  packed    {_packed(str(run['scope']))}"
     host = document["host"]
     if isinstance(host, dict):

@@ -7,12 +7,17 @@ from repro.primitives.frozen import frozen
 
 @frozen
 class Cost:
-    """What a run used: seconds, bytes. None where it was not measured."""
+    """What a run used: seconds, bytes. None where it was not measured.
+
+    ``read`` and ``written`` are what its programs handed over by read(2) and write(2).
+    """
 
     wall: float
     cpu_user: float | None = None
     cpu_system: float | None = None
     peak_memory: int | None = None
+    read: int | None = None
+    written: int | None = None
 
 
 @frozen

@@ -6,7 +6,6 @@ import array
 import contextlib
 import os
 import platform
-import resource
 import select
 import signal
 import socket
@@ -23,7 +22,7 @@ from repro.observe import children, kernel, overlay
 from repro.observe.ledger import Ledger
 from repro.observe.notifier import BeforeWrite, Notifier
 from repro.primitives.frozen import frozen
-from repro.primitives.process import subreaper
+from repro.primitives.process import subreaper, wait_for
 
 _GRACE = 2.0
 _LONGEST_WAIT = 2**31 - 1  # milliseconds, poll(2)
@@ -91,7 +90,8 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
         try:
             _supervise(child, what, ledger, watch.bell[0])
             watch.done.wait()
-            status, usage = _reap(child.pid)
+            ended = wait_for(child.pid)
+            status, usage = _status(ended.status), ended.usage
             if watch.timed_out and status == 0:
                 status = 128 + signal.SIGKILL  # it ended as it was to be killed
         finally:
@@ -113,6 +113,8 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
             cpu_user=usage.ru_utime,
             cpu_system=usage.ru_stime,
             peak_memory=usage.ru_maxrss * 1024,
+            read=ended.moved[0] if ended.moved else None,
+            written=ended.moved[1] if ended.moved else None,
         ),
     )
 
@@ -280,10 +282,9 @@ def _left(before: set[int], pid: int) -> set[int]:
     return children.running(children.children_by_parent(os.getpid()) - before - {pid})
 
 
-def _reap(pid: int) -> tuple[int, resource.struct_rusage]:
-    _, status, usage = os.wait4(pid, 0)
+def _status(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
-    return (128 - code if code < 0 else code), usage
+    return 128 - code if code < 0 else code
 
 
 class _Output:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+import resource
 import signal
 import subprocess
 import threading
@@ -42,6 +44,50 @@ def run(
     except OSError as error:
         return Finished(exit=127, stdout=b"", stderr=str(error).encode())
     return Finished(exit=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+@frozen
+class Waited:
+    """How a child ended: its wait status, what it used with all that it waited for itself.
+
+    ``moved`` are bytes read and written (``rchar`` and ``wchar`` of proc(5)), None where the
+    kernel does not count.
+    """
+
+    status: int
+    usage: resource.struct_rusage
+    moved: tuple[int, int] | None
+
+
+def wait_for(pid: int) -> Waited:
+    """Wait until a child has ended, and reap it. Raises ChildProcessError.
+
+    With the status a parent inherits the child's counts (wait(2)): the difference of our own
+    is the child's, whoever may look into its /proc. What other threads of ours move in that
+    moment is in it.
+    """
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    before = _own_counts()
+    _, status, usage = os.wait4(pid, 0)
+    after = _own_counts()
+    moved = None
+    if before is not None and after is not None:
+        moved = after[0] - before[0] - before[2], after[1] - before[1]
+    return Waited(status=status, usage=usage, moved=moved)
+
+
+def _own_counts() -> tuple[int, int, int] | None:
+    """Bytes that this process and the children it waited for read and wrote; bytes of this look."""
+    try:
+        fd = os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            said = os.read(fd, 4096)
+        finally:
+            os.close(fd)
+        fields = dict(line.split(b": ", 1) for line in said.splitlines())
+        return int(fields[b"rchar"]), int(fields[b"wchar"]), len(said)
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 class _Claims:

@@ -38,7 +38,8 @@ def verify_document(
     """The document of a verification.
 
     ``archive`` has ``digest`` and ``name``; ``run`` has ``exit``, ``seconds``,
-    ``author_seconds``, ``peak_memory`` (bytes) and may have ``log_tail`` and ``steps``;
+    ``author_seconds``, ``peak_memory`` (bytes) and may have ``log_tail``, ``steps`` and
+    the other figures of ``report.resources``;
     ``environment`` has the host facts of ``author`` and ``reviewer``; ``hints`` are
     mappings with ``code`` and ``text``. Whatever else they hold is kept. ``partial`` says
     which outputs were judged when not all were. ``verify_schema`` has the whole form.

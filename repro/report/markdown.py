@@ -12,9 +12,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.primitives.texts import human_size, human_time, printable
+from repro.primitives.texts import printable
 from repro.report.machines import machine_rows
 from repro.report.panels import worst_first
+from repro.report.resources import RESOURCES
 from repro.report.tally import tally
 from repro.report.text import detail
 
@@ -112,16 +113,18 @@ def _seal(document: Mapping[str, Any]) -> list[str]:
     ]
     if seal["enforced"]:
         lines.insert(1, f"- enforced: {words(', '.join(sorted(seal['enforced'])), 500)}")
-    lines.append(f"- it took {_beside(run, 'seconds', human_time)}")
-    if run.get("peak_memory"):
-        lines.append(f"- peak memory {_beside(run, 'peak_memory', human_size)}")
+    lines += [
+        f"- {name.lower()}: {_beside(run, key, show)}"
+        for name, show, key in RESOURCES
+        if run.get(key) is not None
+    ]
     return lines
 
 
 def _beside(run: Mapping[str, Any], name: str, show: Any) -> str:
     author = run.get(f"author_{name}")
     here: str = show(run[name])
-    return here + (f" (the author's run: {show(author)})" if author else "")
+    return here + (f" (the author's run: {show(author)})" if author is not None else "")
 
 
 def _machines(document: Mapping[str, Any]) -> list[str]:

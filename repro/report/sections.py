@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from repro.model.outcome import Outcome
@@ -12,6 +12,7 @@ from repro.primitives.texts import human_size, human_time
 from repro.report.escape import esc, esc_block
 from repro.report.machines import fact, machine_rows
 from repro.report.panels import TONES, badge
+from repro.report.resources import RESOURCES
 from repro.report.tally import tally
 
 _MAX_ROWS = 100
@@ -203,10 +204,8 @@ def _run(document: Mapping[str, Any]) -> str:
 
 def _resources(run: Mapping[str, Any]) -> str:
     rows = [("", "This rerun", "The author's run")]
-    rows.append(("Time", _time(run.get("seconds")), _time(run.get("author_seconds"))))
-    rows.append(
-        ("Peak memory", _size(run.get("peak_memory")), _size(run.get("author_peak_memory")))
-    )
+    for name, show, key in RESOURCES:
+        rows.append((name, _shown(show, run.get(key)), _shown(show, run.get(f"author_{key}"))))
     rows.append(("Exit status", esc(run.get("exit", "")), esc(run.get("author_exit", ""))))
     return "".join(
         f'<tr><th scope="row">{name}</th><td class="num">{here}</td><td class="num">{there}</td></tr>'
@@ -214,12 +213,8 @@ def _resources(run: Mapping[str, Any]) -> str:
     )
 
 
-def _time(value: Any) -> str:
-    return human_time(value) if isinstance(value, (int, float)) else "not measured"
-
-
-def _size(value: Any) -> str:
-    return human_size(value) if isinstance(value, int) and value else "not measured"
+def _shown(show: Callable[[Any], str], value: Any) -> str:
+    return show(value) if isinstance(value, (int, float)) else "not measured"
 
 
 def _machines(document: Mapping[str, Any]) -> str:

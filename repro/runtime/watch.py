@@ -16,6 +16,8 @@ import signal
 import time
 from collections.abc import Callable
 
+from repro.primitives.process import wait_for
+
 _MAX_WAIT = 2**31 - 1  # poll(2) counts milliseconds in an int
 
 
@@ -33,6 +35,7 @@ class Watch:
         self._init: int | None = None
         self._init_fd: int | None = None
         self._ended: tuple[int, resource.struct_rusage] | None = None
+        self._moved: tuple[int, int] | None = None
 
     def __enter__(self) -> Watch:
         return self
@@ -99,6 +102,11 @@ class Watch:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._init_fd, signal.SIGKILL)
 
+    @property
+    def moved(self) -> tuple[int, int] | None:
+        """After ``reap``: bytes that were read and written inside; None where not counted."""
+        return self._moved
+
     def reap(self) -> tuple[int, resource.struct_rusage, resource.struct_rusage | None]:
         """Wait until launcher and init are gone: the launcher's status, what each used.
 
@@ -113,7 +121,8 @@ class Watch:
         inner = None
         if self._init is not None:
             with contextlib.suppress(ChildProcessError):
-                inner = os.wait4(self._init, 0)[2]
+                waited = wait_for(self._init)
+                inner, self._moved = waited.usage, waited.moved
         if self._init_fd is not None:
             _wait_for(self._init_fd, None)
         if self._own_group:

@@ -6,21 +6,30 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 from repro.model.recording import Recording
+from repro.model.usage import Usage
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, human_time
 
 
 @frozen
 class Expectation:
-    """Seconds and peak memory (bytes) of the author's run, None where not recorded; bytes
-    that the results take on the disk."""
+    """What the author's run used, where that was recorded; bytes that the results take on the
+    disk."""
 
-    seconds: float | None
-    memory: int | None
+    usage: Usage
     disk: int
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the author's run; None where not recorded."""
+        return self.usage.seconds
+
+    @property
+    def memory(self) -> int | None:
+        """The author's peak in bytes; None where not recorded."""
+        return self.usage.peak_memory
 
     def sentence(self) -> str:
         """For people, before the run."""
@@ -43,31 +52,5 @@ class Expectation:
 
 def expectation(recording: Recording, steps: Collection[str], disk: int) -> Expectation:
     """What the named steps took when they were recorded; ``disk`` is given."""
-    listed = recording.circumstances.get("steps")
-    costs = [
-        cost
-        for cost in (listed if isinstance(listed, list) else [])
-        if isinstance(cost, dict) and cost.get("name") in steps
-    ]
-    seconds = [
-        found for found in (_number(cost.get("seconds")) for cost in costs) if found is not None
-    ]
-    peaks: list[int] = [cost["peak_memory"] for cost in costs if _is_size(cost.get("peak_memory"))]
-    return Expectation(
-        seconds=round(sum(seconds), 3) if seconds else None,
-        memory=max(peaks, default=None),
-        disk=disk,
-    )
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
-
-
-def _number(value: object) -> float | None:
-    """Seconds as an archive has them: text, not trusted."""
-    try:
-        found = float(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and 0 <= found < 1e9 else None
+    usage = Usage.recorded(recording.circumstances.get("steps"), steps)
+    return Expectation(usage=usage, disk=disk)

@@ -10,6 +10,7 @@ from repro.model.lock import Lock
 from repro.model.recording import Recording
 from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
+from repro.model.usage import Usage
 from repro.store.archive import Archive, VersionInfo
 from repro.store.contents import Contents
 from repro.workflows.origins import summary
@@ -79,27 +80,15 @@ def bill_of_materials(path: Path, tag: str | None) -> dict[str, Any]:
 
 
 def run_facts(recording: Recording) -> dict[str, Any]:
-    """Seconds and peak memory (bytes) of the author's run; None where not recorded."""
-    steps = [s for s in recording.circumstances.get("steps", []) if isinstance(s, dict)]
-    seconds = [_number(step.get("seconds")) for step in steps]
-    peaks = [p for p in (step.get("peak_memory") for step in steps) if isinstance(p, int)]
-    known = [value for value in seconds if value is not None]
+    """What the author's run used, None where not recorded, and how it was observed."""
     return {
-        "seconds": round(sum(known), 3) if known else None,
-        "peak_memory": max(peaks, default=None),
+        **Usage.recorded(recording.circumstances.get("steps")).to_json(),
         "tracer": recording.circumstances.get("tracer"),
         "capture": recording.circumstances.get("capture"),
         "scope": recording.circumstances.get("scope", Scope.PACKAGES.value),
         "processes": recording.circumstances.get("processes_count"),
         "files": recording.circumstances.get("files_count"),
     }
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _contents(archive: Archive, version: VersionInfo) -> dict[int, list[dict[str, Any]]]:

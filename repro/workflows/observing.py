@@ -11,11 +11,12 @@ from pathlib import Path
 from repro.errors import ProjectError, ReproError, RunFailed, StorageError
 from repro.model.observation import Observation
 from repro.model.project import Project
+from repro.model.usage import Usage
 from repro.observe.capture import restore
 from repro.observe.recorder import RecordRequest, record
 from repro.primitives.events import Event, EventKind, Observer, done
 from repro.primitives.files import remove_tree, walk
-from repro.primitives.texts import human_size, printable
+from repro.primitives.texts import printable
 from repro.project.detect import is_cache
 from repro.project.environment import RunEnvironment
 from repro.store.archive import Archive
@@ -61,7 +62,8 @@ def observe(
     if observation.steps[-1].exit == 0:
         text = printable(" && ".join(step_text(step) for step in project.steps), 100)
         seconds = time.monotonic() - started
-        observer(done("run", f"{text} · exit 0{_peak(observation)}", seconds))
+        observer(done("run", f"{text} · exit 0", seconds))
+        observer(done("used", Usage.of(step.cost for step in observation.steps).text()))
         for limit in observation.limits:
             observer(Event(kind=EventKind.WARNING, phase="run", text=limit))
     return observation, hidden
@@ -79,13 +81,6 @@ def run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
         details=last.tail,
         slug="run-failed",
     )
-
-
-def _peak(observation: Observation) -> str:
-    peaks = [s.cost.peak_memory for s in observation.steps if s.cost.peak_memory]
-    if not peaks:
-        return ""
-    return f" · peak {human_size(max(peaks))}"
 
 
 def lost_figures(

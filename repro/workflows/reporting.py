@@ -128,10 +128,8 @@ def document_of(found: Verification) -> dict[str, Any]:
         seal=found.seal,
         run={
             "exit": found.rerun.exit,
-            "seconds": round(found.rerun.seconds, 3),
-            "author_seconds": found.expected.seconds,
-            "peak_memory": found.rerun.peak_memory,
-            "author_peak_memory": found.expected.memory,
+            **found.rerun.usage.to_json(),
+            **{f"author_{name}": value for name, value in found.expected.usage.to_json().items()},
             "log_tail": list(found.rerun.tail),
             "steps": [list(step.argv) for step in found.selection.claims.steps],
         },

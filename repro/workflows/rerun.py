@@ -16,6 +16,7 @@ from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import OutputFile, Sandbox, SandboxRequest
 from repro.model.recording import Claims
 from repro.model.step import Step, StepSeen
+from repro.model.usage import Usage
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
@@ -47,10 +48,9 @@ class Rerun:
         return sum(step.cost.wall for step in self.steps)
 
     @property
-    def peak_memory(self) -> int | None:
-        """The largest peak of a step, in bytes, where it was measured."""
-        peaks = [s.cost.peak_memory for s in self.steps if s.cost.peak_memory is not None]
-        return max(peaks, default=None)
+    def usage(self) -> Usage:
+        """What all steps used."""
+        return Usage.of(step.cost for step in self.steps)
 
     @property
     def tail(self) -> tuple[str, ...]:

@@ -130,6 +130,8 @@ def _step_cost(step: Any) -> dict[str, Any]:
         "cpu_user": seconds_text(step.cost.cpu_user),
         "cpu_system": seconds_text(step.cost.cpu_system),
         "peak_memory": step.cost.peak_memory,
+        "read_bytes": step.cost.read,
+        "written_bytes": step.cost.written,
     }
 
 

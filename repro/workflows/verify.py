@@ -14,6 +14,7 @@ from repro.model.oci import oci_architecture
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Recording
+from repro.model.usage import Usage
 from repro.primitives.aside import Aside
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
@@ -120,7 +121,7 @@ class Verifier:
             check_full(seal)
         self._note("sealed", seal_text(seal, request.network))
         expected = self._expect(recording, selection, folder)
-        outcome = self._rerun(sandbox, layers, selection, folder)
+        outcome = self._rerun(sandbox, layers, selection, folder, expected.usage)
         wanted = {output.path for output in selection.claims.outputs} if request.only else None
         recorded = {p: o for p, o in recorded.items() if wanted is None or p in wanted}
         from repro.observe.host import host_facts
@@ -177,8 +178,9 @@ class Verifier:
         )
 
     def _rerun(
-        self, sandbox: Sandbox, layers: list[str], selection: Selection, folder: Path
-    ) -> Rerun:
+        self, sandbox: Sandbox, layers: list[str], selection: Selection, folder: Path,
+        author: Usage,
+    ) -> Rerun:  # fmt: skip
         request, claims = self._request, selection.claims
         outcome = rerun(
             sandbox,
@@ -191,8 +193,8 @@ class Verifier:
         if outcome.exit != 0:
             raise rerun_failed(outcome, selection.left_out)
         text = printable(" && ".join(step_text(step) for step in claims.steps), 100)
-        peak = f" · peak {human_size(outcome.peak_memory)}" if outcome.peak_memory else ""
-        self._note("run", f"{text} · exit 0{peak}", outcome.seconds)
+        self._note("run", f"{text} · exit 0", outcome.seconds)
+        self._note("used", f"{outcome.usage.text(author)}{_OF_AUTHOR}")
         for note in outcome.notes:
             self._observer(Event(kind=EventKind.WARNING, phase="run", text=note))
         return outcome
@@ -212,6 +214,7 @@ def check_architecture(version: VersionInfo, machine: str) -> None:
         )
 
 
+_OF_AUTHOR = " (in brackets: the author's run)"
 _LIMIT_HINT = "give it more: --memory, --pids, --disk"
 _ENDED = {True: "timeout", False: "rerun-failed"}
 INHERENT = frozenset({"host facts"})
@@ -238,7 +241,7 @@ def rerun_failed(outcome: Rerun, left_out: Sequence[str] = ()) -> RerunFailed:
         hint = f"steps left out by --only: {', '.join(left_out)}; it may need one of them"
     return RerunFailed(
         f"the sealed rerun failed: step {printable(last.name, 60)!r} {how_it_ended(last)}",
-        details=last.tail,
+        details=(*last.tail, f"it used: {outcome.usage.text()}"),
         hint=hint,
         slug=f"limit-{last.reached}" if last.reached else _ENDED[last.timed_out],
     )

@@ -34,6 +34,14 @@ def test_status_and_streams(box: Box) -> None:
     assert result.cost.peak_memory
 
 
+def test_bytes_moved_are_counted_where_an_engine_can(box: Box) -> None:
+    cost = box.sh("dd if=/dev/zero of=out bs=1M count=5 2>/dev/null; cat out | cat > again").cost
+    if cost.read is None and box.engine.name != "bubblewrap":
+        return
+    assert cost.read is not None and 15 << 20 <= cost.read < 16 << 20
+    assert cost.written is not None and 15 << 20 <= cost.written < 16 << 20
+
+
 def test_signal(box: Box) -> None:
     assert box.sh("kill -9 $$").exit == 137
 

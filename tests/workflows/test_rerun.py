@@ -107,7 +107,7 @@ def test_steps_share_one_layer_in_order(tmp_path: Path) -> None:
     assert {request.timeout for request in sandbox.requests} == {9}
     assert {request.network for request in sandbox.requests} == {"none"}
     assert sorted(done.produced) == ["out1.txt", "out2.txt"]
-    assert (done.exit, done.seconds, done.peak_memory) == (0, 3.0, 20)
+    assert (done.exit, done.seconds, done.usage.peak_memory) == (0, 3.0, 20)
     assert done.tail == ("step 2",)
 
 

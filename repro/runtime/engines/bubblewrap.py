@@ -283,6 +283,7 @@ class _Sandbox:
             raise self._not_started()
         if reached is None and code != 0 and group is not None:
             reached = group.reached()
+        read, written = watch.moved or (None, None)
         peaks = [(inner or usage).ru_maxrss * 1024, dog.peak if dog is not None else 0]
         if group is not None:
             peaks.append(group.peak_memory() or 0)
@@ -295,6 +296,8 @@ class _Sandbox:
                 cpu_user=usage.ru_utime + (inner.ru_utime if inner else 0),
                 cpu_system=usage.ru_stime + (inner.ru_stime if inner else 0),
                 peak_memory=max(peaks),
+                read=read,
+                written=written,
             ),
         )
 

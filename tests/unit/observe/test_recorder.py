@@ -319,6 +319,14 @@ def test_costs_are_measured(lab: Lab) -> None:
     assert cost.peak_memory is not None and 60_000_000 < cost.peak_memory < 600_000_000
 
 
+def test_bytes_moved_are_counted_over_all_processes(lab: Lab) -> None:
+    seen = lab.sh("head -c 5000000 /dev/zero > big; (cat big big; cat big) | wc -c > n")
+    cost = seen.steps[0].cost
+    # cat reads 15 MB and hands them to wc: read twice, written once more than 5 MB.
+    assert cost.read is not None and 35_000_000 <= cost.read < 36_000_000
+    assert cost.written is not None and 20_000_000 <= cost.written < 20_100_000
+
+
 def test_a_program_that_was_compiled_by_the_run_is_seen(lab: Lab) -> None:
     need("cc")
     seen = lab.sh("echo 'int main(){return 0;}' > p.c; cc -o p p.c; ./p")

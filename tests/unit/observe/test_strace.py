@@ -127,6 +127,8 @@ def test_a_whole_run(lab: Lab) -> None:
         "cat in.csv > out; ln data/a hard; mv out moved; rm data/a; ls > l", tracer="strace"
     )
     assert seen.tracer == "strace"
+    cost = seen.steps[0].cost  # strace's own work would be in it
+    assert (cost.cpu_user, cost.cpu_system, cost.read, cost.written) == (None,) * 4
     assert changes(seen) == {
         "moved": Change.CREATED, "hard": Change.CREATED, "data/a": Change.DELETED,
         "l": Change.CREATED,

@@ -130,7 +130,9 @@ def document() -> dict[str, Any]:
         ),
         run={
             "exit": 0, "seconds": 391.2, "author_seconds": 372.0, "peak_memory": 3_113_851_289,
-            "author_peak_memory": 3_000_000_000, "log_tail": ["fitting …", "done <b>\x1b[0m"],
+            "author_peak_memory": 3_000_000_000, "cpu_seconds": 1500.0, "author_cpu_seconds": 1440.0,
+            "read_bytes": 7_100_000, "author_read_bytes": None, "written_bytes": 0,
+            "author_written_bytes": 1_200, "log_tail": ["fitting …", "done <b>\x1b[0m"],
             "steps": [["make", "all"], ["sh", "-e", "-c", "echo 'a b' > x"]],
         },
         tool_version="0.1.0",

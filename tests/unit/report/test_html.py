@@ -129,6 +129,13 @@ def test_everything_a_reviewer_asks_is_there() -> None:
         assert expected in text, expected
 
 
+def test_what_it_used_stands_beside_the_author_s() -> None:
+    text = " ".join(" ".join(read(PAGE).text).split())
+    assert "Processor time 25m00s 24m00s" in text
+    assert "Read, pipes included 7.1 MB not measured" in text
+    assert "Written, pipes included 0 B 1.2 kB" in text
+
+
 def test_both_pictures_are_inside() -> None:
     old, new = report_sample.figures()["figs/fig3.png"]
     for data in (old, new):

@@ -58,6 +58,8 @@ def test_the_form() -> None:
     assert f"`{report_sample.document()['archive']['digest']}`" in form
     assert "no cgroup may be delegated here" in form
     assert "- enforced: files, network\n" in form
+    assert "- processor time: 25m00s (the author's run: 24m00s)\n" in form
+    assert "- read, pipes included: 7.1 MB\n" in form
     assert "signature: the archive is not signed" in form
     assert "| kernel | 6.1.0 | 6.8.0 |" in form and "| locale" not in form
     assert "repro verify 'fire ants-1.0.repro' --require close" in form

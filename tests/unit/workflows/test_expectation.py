@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from repro.model.recording import Claims, Recording
+from repro.model.usage import Usage
 from repro.primitives.digest import Digest
 from repro.workflows.expectation import Expectation, expectation
 
@@ -26,7 +27,7 @@ STEPS = [
 
 def test_the_sum_and_the_peak_of_the_named_steps() -> None:
     found = expectation(recording(STEPS), {"a", "b"}, 1_000_000)
-    assert found == Expectation(seconds=62.0, memory=9_000_000, disk=1_000_000)
+    assert found == Expectation(usage=Usage(seconds=62.0, peak_memory=9_000_000), disk=1_000_000)
     assert found.sentence() == (
         "about 1m02s · 9.0 MB memory · 1.0 MB of results (the author's run)"
     )  # fmt: skip
@@ -44,6 +45,6 @@ def test_what_is_not_recorded_is_unknown(steps: Any) -> None:
 
 
 def test_shortages_are_told(tmp_path: Path) -> None:
-    assert list(Expectation(seconds=1.0, memory=1, disk=1).shortages(tmp_path)) == []
-    short = list(Expectation(seconds=1.0, memory=1 << 52, disk=1 << 60).shortages(tmp_path))
+    assert list(Expectation(usage=Usage(peak_memory=1), disk=1).shortages(tmp_path)) == []
+    short = list(Expectation(usage=Usage(peak_memory=1 << 52), disk=1 << 60).shortages(tmp_path))
     assert len(short) == 2 and "disk" in short[0] and "memory" in short[1]
