@@ -1,0 +1,37 @@
+"""Where measuring happens: a folder, an environment of packages, the peers installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import ROOT, say
+
+
+class Ground:
+    """Shared by all groups; ``count`` is the number of rounds."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count = folder, count
+        self.python = folder / "env/bin/python"
+        self.env = {
+            "PATH": f"{folder}/env/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
+            "REPRO_CACHE": str(folder / "cache"), "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
+            "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        self.reprozip = self._prepare()
+
+    def _prepare(self) -> str | None:
+        """The analyses' environment, and ReproZip in one of its own; why not, if not."""
+        say("making the environment of the analyses")
+        subprocess.run([sys.executable, "-m", "venv", self.folder / "env"], check=True)
+        pip = [str(self.python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(ROOT / "examples/requirements.txt")], check=True)
+        say("installing ReproZip")
+        subprocess.run([sys.executable, "-m", "venv", self.folder / "rz"], check=True)
+        done = subprocess.run(
+            [self.folder / "rz/bin/pip", "install", "-q", "--disable-pip-version-check", "reprozip"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1][:100]
