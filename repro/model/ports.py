@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from repro.model.guise import AS_USUAL, Guise
 from repro.model.limits import NO_LIMITS, Limits
 from repro.primitives.frozen import frozen
 
@@ -105,7 +106,7 @@ class SandboxRequest:
     ``cwd`` (absolute, inside) with exactly ``environment``. Output goes to the two file
     descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``. ``limits`` are
     those of all its processes together. ``started`` is told the number of the sandbox's first
-    process, as this machine numbers it.
+    process, as this machine numbers it. ``guise`` is how the machine looks to it.
     """
 
     layers: Sequence[str]
@@ -121,6 +122,7 @@ class SandboxRequest:
     network: str = "none"
     limits: Limits = NO_LIMITS
     started: Callable[[int], None] | None = None
+    guise: Guise = AS_USUAL
 
 
 @frozen
@@ -170,6 +172,11 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def guises(self) -> frozenset[str]:
+        """Which fields of a Guise it can change."""
+        ...
 
     def seal(self, network: str = "none", limits: Limits = NO_LIMITS) -> Seal:
         """What a run with this engine would enforce."""

@@ -30,6 +30,8 @@ class Runtime(abc.ABC):
 
     name: ClassVar[str]
     rank: ClassVar[int] = 50
+    guises: frozenset[str] = frozenset()
+    """Which fields of a Guise this engine can change; a request for another is refused."""
 
     def usable(self) -> str | None:
         """None when this engine works here, else the reason with its mend; tried by doing."""
@@ -70,6 +72,11 @@ class Runtime(abc.ABC):
         command cannot be started inside it or could steer the engine.
         """
         check_request(request)
+        if request.guise.asked - self.guises:
+            raise RuntimeUnavailable(
+                f"{self.name} cannot change {', '.join(sorted(request.guise.asked - self.guises))}",
+                hint="`repro doctor` says which engines work here",
+            )
         try:
             return self._run(request)
         except ReproError:

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from repro.errors import RerunFailed
+from repro.model.guise import AS_USUAL, Guise
 from repro.model.system import etc_files
 
 MOUNT_POINTS = ("proc", "dev")
@@ -26,7 +27,7 @@ _HIDDEN = (
 )  # fmt: skip
 
 
-def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
+def make_trusted(folder: Path, home: str, resolver: bytes, guise: Guise = AS_USUAL) -> None:
     """Fill an empty folder. ``home`` is the analysis's HOME; ``resolver`` is resolv.conf."""
     folder.mkdir(mode=0o755)
     for name in _FOLDERS:
@@ -35,7 +36,8 @@ def make_trusted(folder: Path, home: str, resolver: bytes) -> None:
     for name in _SHARED:
         (folder / name).mkdir()
         (folder / name).chmod(0o1777)
-    for name, content in etc_files(home, resolver).items():
+    files = etc_files(home, resolver, user=guise.user, uid=guise.uid, host=guise.host)
+    for name, content in files.items():
         (folder / "etc" / name).write_bytes(content)
 
 

@@ -8,10 +8,12 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from repro.compare.sides import outputs_in
 from repro.errors import RerunFailed
+from repro.model.guise import AS_USUAL, Guise
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import OutputFile, Sandbox, SandboxRequest
 from repro.model.recording import Claims
@@ -61,11 +63,14 @@ class Rerun:
 @frozen
 class Terms:
     """Under which terms steps run: ``timeout`` in seconds limits each one and replaces a
-    recorded limit; ``limits`` stand before the recorded ones."""
+    recorded limit; ``limits`` stand before the recorded ones. ``variables`` stand before those
+    of the recording; ``guise`` is how the machine looks."""
 
     timeout: float | None = None
     network: str = "none"
     limits: Limits = NO_LIMITS
+    variables: Mapping[str, str] = field(default_factory=dict)
+    guise: Guise = AS_USUAL
 
 
 def rerun(
@@ -115,7 +120,7 @@ def step_request(
         upper=str(folder / "upper"),
         work=str(folder / "work"),
         argv=step.argv,
-        environment=claims.environment,
+        environment={**claims.environment, **terms.variables},
         cwd=posixpath.normpath(posixpath.join(claims.root, step.cwd)),
         stdin=stdin,
         stdout=stdout,
@@ -123,6 +128,7 @@ def step_request(
         timeout=terms.timeout if terms.timeout is not None else step.timeout,
         network=terms.network,
         limits=terms.limits.over(claims.limits),
+        guise=terms.guise,
     )
 
 

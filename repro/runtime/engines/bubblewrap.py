@@ -16,15 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
+from repro.model.guise import GUISES
 from repro.model.limits import Limits
 from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
-from repro.model.system import UID
 from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.cgroups import Cgroup
+from repro.runtime.guised import in_guise, processor_files
 from repro.runtime.held import held, limits_sealed
 from repro.runtime.join import join
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
@@ -49,6 +50,7 @@ class Bubblewrap(Runtime):
 
     name = "bubblewrap"
     rank = 10
+    guises = GUISES
 
     def __init__(self) -> None:
         self._found: Launcher | None = None
@@ -241,29 +243,32 @@ class _Sandbox:
         os.lseek(self._seccomp, 0, os.SEEK_SET)
         with _in_memory(b"\0".join(map(os.fsencode, self._options(status, block)))) as options:
             stdin = self._request.stdin
-            return subprocess.Popen(
-                [self._launcher.path, "--args", str(options), "--", *self._request.argv],
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=self._request.stdout,
-                stderr=self._request.stderr,
-                env={},
-                cwd="/",
-                close_fds=True,
-                pass_fds=(status, self._seccomp, options, *([] if block is None else [block])),
-                start_new_session=stdin is None,
-            )
+            with in_guise(self._request.guise):
+                return subprocess.Popen(
+                    [self._launcher.path, "--args", str(options), "--", *self._request.argv],
+                    stdin=subprocess.DEVNULL if stdin is None else stdin,
+                    stdout=self._request.stdout,
+                    stderr=self._request.stderr,
+                    env={},
+                    cwd="/",
+                    close_fds=True,
+                    pass_fds=(status, self._seccomp, options, *([] if block is None else [block])),
+                    start_new_session=stdin is None,
+                )
 
     def _options(self, status: int, block: int | None) -> list[str]:
         """The hardened call of safety.md: nothing is made in, or mounted from, the image."""
         request = self._request
         words = ["--unshare-all", "--unshare-user"]
-        words += ["--uid", str(UID), "--gid", str(UID), "--hostname", "repro"]
+        uid = str(request.guise.uid)
+        words += ["--uid", uid, "--gid", uid, "--hostname", request.guise.host]
         words += ["--die-with-parent", "--new-session", "--clearenv"]
         words += ["--share-net"] if request.network == "host" else []
         for name, value in request.environment.items():
             words += ["--setenv", name, value]
         words += self._overlay.words()
         words += ["--proc", "/proc", *proc_masks(f"{self._overlay.lower[-1]}/run")]
+        words += processor_files(request.guise, os.path.dirname(self._overlay.lower[-1]))
         words += ["--dev", "/dev", "--chdir", request.cwd, "--cap-drop", "ALL"]
         words += ["--disable-userns", "--seccomp", str(self._seccomp)]
         words += ["--json-status-fd", str(status)]
@@ -353,7 +358,7 @@ def _trusted(request: SandboxRequest) -> Iterator[str]:
             resolver = Path("/etc/resolv.conf").read_bytes()
     with tempfile.TemporaryDirectory(prefix="trusted-", dir=os.path.dirname(request.upper)) as top:
         folder = Path(top) / "root"
-        make_trusted(folder, request.environment.get("HOME", "/"), resolver)
+        make_trusted(folder, request.environment.get("HOME", "/"), resolver, request.guise)
         yield str(folder)
 
 
