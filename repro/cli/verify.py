@@ -111,7 +111,7 @@ def verify(
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.reporting import Reports, verify_and_report
-    from repro.workflows.verify import VerifyRequest
+    from repro.workflows.verify_request import VerifyRequest
 
     reports = Reports(
         html=report, junit=junit, markdown=markdown, codecheck=codecheck, badge=badge,

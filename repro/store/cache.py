@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import partial
@@ -112,6 +113,7 @@ class Cache:
         self._limit = root / "limit"
         self._held = _Held()
         self._pins = Pins(root)
+        self._given_up = threading.Event()
         try:
             for folder in reversed([root, *root.parents]):
                 if not folder.exists():
@@ -121,6 +123,10 @@ class Cache:
             _check_owner(self._layers)
         except OSError as error:
             raise _refusal(root, error.strerror or "cannot be used") from None
+
+    def give_up(self) -> None:
+        """Make a check of layers that still goes on in another thread end with an error."""
+        self._given_up.set()
 
     def close(self) -> None:
         """Let others clear the layers that were handed out."""
@@ -162,7 +168,7 @@ class Cache:
             self._held.add(use)
             fcntl.flock(use, fcntl.LOCK_SH)
             if self._usable(place):
-                _hash(source, layer)
+                _hash(source, layer, self._given_up)
             else:
                 self._make(source, layer, place, observer)
         except OSError as error:
@@ -176,7 +182,7 @@ class Cache:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._usable(place):
-                _hash(source, layer)
+                _hash(source, layer, self._given_up)
             else:
                 self._unpack(source, layer, place, observer)
         finally:
@@ -426,11 +432,12 @@ def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> 
         ) from None
 
 
-def _hash(source: LayerSource, layer: Layer) -> None:
+def _hash(source: LayerSource, layer: Layer, given_up: threading.Event | None = None) -> None:
     piece = bytearray(_READ)
     with source.open_blob(layer.descriptor) as stream:
         while stream.readinto(piece):  # type: ignore[attr-defined]
-            pass
+            if given_up is not None and given_up.is_set():
+                raise StorageError("the check of the layers was given up")
 
 
 def _check_owner(folder: Path) -> None:

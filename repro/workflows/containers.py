@@ -24,8 +24,8 @@ from repro.runtime.rootfs import make_trusted
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
 from repro.store.pins import Pins
+from repro.workflows.opened import check_architecture
 from repro.workflows.places import cache_root
-from repro.workflows.verify import check_architecture
 
 _ENDING = 10.0  # seconds for a watcher to write the end down
 

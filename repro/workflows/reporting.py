@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro import __version__
 from repro.errors import ReproError
@@ -13,7 +13,12 @@ from repro.model.ports import OutputFile
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
 from repro.primitives.frozen import frozen
-from repro.workflows.verify import Verification, Verifier, VerifyRequest
+from repro.workflows.opened import Opened
+from repro.workflows.places import cache_root
+from repro.workflows.verify_request import VerifyRequest
+
+if TYPE_CHECKING:
+    from repro.workflows.verify import Verification
 
 _MAX_FIGURE = 8 << 20
 
@@ -48,12 +53,16 @@ def verify_and_report(
     older one; the error goes on.
     """
     try:
-        with Verifier(request, observer) as found:
-            document = document_of(found)
-            for path, text in _reports(found, document, reports, observer):
-                with atomic_write(path) as stream:
-                    stream.write(text.encode("utf-8", "backslashreplace"))
-            return document, found.verdict.reproduced
+        with _opened(request, observer) as opened:
+            # Loaded while the digests are being checked (docs/decisions/0005).
+            from repro.workflows.verify import Verifier
+
+            with Verifier(request, opened, observer) as found:
+                document = document_of(found)
+                for path, text in _reports(found, document, reports, observer):
+                    with atomic_write(path) as stream:
+                        stream.write(text.encode("utf-8", "backslashreplace"))
+                return document, found.verdict.reproduced
     except ReproError as error:
         if reports.junit is not None:
             from repro.report.junit import junit_error
@@ -61,6 +70,11 @@ def verify_and_report(
             with atomic_write(reports.junit) as stream:
                 stream.write(junit_error(request.archive.name, error).encode("utf-8"))
         raise
+
+
+def _opened(request: VerifyRequest, observer: Observer) -> Opened:
+    root = cache_root(request.environ)
+    return Opened(request.archive, request.tag, request.machine, root, observer)
 
 
 def _reports(

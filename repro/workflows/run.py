@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import UsageError
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import Seal
+from repro.model.recording import Claims
 from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
+from repro.runtime.base import Runtime
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.cache import Cache
 from repro.workflows.extract import write_outputs
+from repro.workflows.opened import check_architecture
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import (
     REACHED,
@@ -27,7 +32,7 @@ from repro.workflows.rerun import (
     step_request,
     step_text,
 )
-from repro.workflows.verify import check_architecture, seal_text
+from repro.workflows.verify import seal_text
 
 
 @frozen
@@ -63,38 +68,35 @@ class RunEnded:
     seal: Seal
 
 
+@frozen
+class Prepared:
+    """All that a run needs: an engine, unpacked layers, a fresh writable layer in ``folder``."""
+
+    sandbox: Runtime
+    layers: tuple[str, ...]
+    claims: Claims
+    folder: Path
+    terms: Terms
+    seal: Seal
+
+
 def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
     """Run in a fresh writable layer over the archive's image.
 
     Nothing of it stays unless ``out`` names a folder. Raises as ``repro verify`` does.
     """
-    with (
-        Cache(cache_root(request.environ)) as cache,
-        Archive.open(request.archive) as archive,
-        scratch(cache_root(request.environ) / "runs", "run") as folder,
-    ):
-        version = archive.version(request.tag)
-        check_architecture(version, request.machine)
-        recording = archive.recording(version)
-        sandbox = choose(request.engine, proofs(request.environ))
-        layers = cache.layers(archive, version, observer)
-        claims = recording.claims
-        seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
-        observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
-        make_layer(folder)
-        terms = Terms(timeout=request.timeout, network=request.network, limits=request.limits)
+    with prepared(request, observer) as ready:
         exit_status = 0
-        for step in _steps(request, claims.steps):
+        for step in _steps(request, ready.claims.steps):
             observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
-            places = [str(layer) for layer in layers]
-            with recorded_stdin(places, step) as stdin:
-                result = sandbox.run(
+            with recorded_stdin(ready.layers, step) as stdin:
+                result = ready.sandbox.run(
                     step_request(
-                        places,
-                        claims,
+                        ready.layers,
+                        ready.claims,
                         step,
-                        folder,
-                        terms,
+                        ready.folder,
+                        ready.terms,
                         stdin=request.stdin if stdin is None else stdin,
                         stdout=request.stdout,
                         stderr=request.stderr,
@@ -106,12 +108,48 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
                 observer(Event(kind=EventKind.WARNING, phase="run", text=text))
             if exit_status != 0:
                 break
-        produced, notes = collect(folder / "upper", claims)
-        for note in notes:
-            observer(Event(kind=EventKind.WARNING, phase="run", text=note))
-        if request.out is not None:
-            write_outputs(produced, _new_folder(request.out))
-        return RunEnded(exit=exit_status, written=tuple(sorted(produced)), seal=seal)
+        return RunEnded(exit=exit_status, written=keep(request, ready, observer), seal=ready.seal)
+
+
+@contextlib.contextmanager
+def prepared(request: RunRequest, observer: Observer = silent) -> Iterator[Prepared]:
+    """The archive opened and checked, its engine chosen; the writable layer is gone afterwards."""
+    if request.out is not None:
+        _check_new(request.out)
+    root = cache_root(request.environ)
+    with (
+        Cache(root) as cache,
+        Archive.open(request.archive) as archive,
+        scratch(root / "runs", "run") as folder,
+    ):
+        version = archive.version(request.tag)
+        check_architecture(version, request.machine)
+        claims = archive.recording(version).claims
+        sandbox = choose(request.engine, proofs(request.environ))
+        layers = cache.layers(archive, version, observer)
+        seal = sandbox.seal(request.network, request.limits.over(claims.limits))
+        observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
+        make_layer(folder)
+        yield Prepared(
+            sandbox=sandbox,
+            layers=tuple(map(str, layers)),
+            claims=claims,
+            folder=folder,
+            terms=Terms(timeout=request.timeout, network=request.network, limits=request.limits),
+            seal=seal,
+        )
+
+
+def keep(request: RunRequest, ready: Prepared, observer: Observer) -> tuple[str, ...]:
+    """Write what the run wrote in the project to ``out``, if that is wanted; its paths."""
+    own = replace(ready.claims, declared=False)  # not only what the author declared
+    produced, notes = collect(ready.folder / "upper", own)
+    for note in notes:
+        observer(Event(kind=EventKind.WARNING, phase="run", text=note))
+    if request.out is not None:
+        request.out.mkdir(parents=True, exist_ok=True)
+        write_outputs(produced, request.out)
+    return tuple(sorted(produced))
 
 
 def _steps(request: RunRequest, recorded: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -122,8 +160,7 @@ def _steps(request: RunRequest, recorded: tuple[Step, ...]) -> tuple[Step, ...]:
     return recorded
 
 
-def _new_folder(path: Path) -> Path:
+def _check_new(path: Path) -> None:
+    """Before anything runs: hours of work must not end here."""
     if path.exists() and (not path.is_dir() or next(iter(walk(str(path))), None) is not None):
         raise UsageError(f"{printable(str(path))} exists and is not an empty folder")
-    path.mkdir(parents=True, exist_ok=True)
-    return path

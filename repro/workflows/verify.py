@@ -4,53 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import RerunFailed, RuntimeUnavailable
-from repro.model.limits import NO_LIMITS, Limits
-from repro.model.oci import oci_architecture
-from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Recording
 from repro.model.usage import Usage
-from repro.primitives.aside import Aside
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
-from repro.store.cache import Cache
 from repro.workflows.expectation import Expectation, expectation
+from repro.workflows.opened import Opened
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun, step_text
 from repro.workflows.selection import Selection, select
+from repro.workflows.verify_request import VerifyRequest
 
 if TYPE_CHECKING:
     from repro.model.verdict import Verdict
-
-
-@frozen
-class VerifyRequest:
-    """What to verify and how. ``timeout`` in seconds limits each step.
-
-    ``limits`` stand before the archive's own; ``full_seal`` refuses a run of which something
-    is not enforced. ``only`` are patterns of the outputs to be judged; none: all.
-    """
-
-    archive: Path
-    tag: str | None
-    environ: Mapping[str, str]
-    machine: str
-    required: Outcome = Outcome.CLOSE
-    timeout: float | None = None
-    limits: Limits = NO_LIMITS
-    full_seal: bool = False
-    engine: str | None = None
-    network: str = "none"
-    reviewer: Mapping[str, object] | None = None
-    only: tuple[str, ...] = ()
 
 
 @frozen
@@ -77,45 +52,39 @@ class Verification:
 class Verifier:
     """A verification as a context: its scratch folder lives until the report is written."""
 
-    def __init__(self, request: VerifyRequest, observer: Observer = silent) -> None:
+    def __init__(self, request: VerifyRequest, opened: Opened, observer: Observer = silent) -> None:
+        """``opened`` is the archive of the request; its layers may still be being checked."""
         self._request = request
         self._observer = observer
-        self._archive = Archive.open(request.archive)
-        self._cache = Cache(cache_root(request.environ))
-        self._scratch = scratch(cache_root(request.environ) / "runs", "verify")
+        self._opened = opened
+        self._archive = opened.archive
+        self._folders = ExitStack()
 
     def __enter__(self) -> Verification:
-        folder = self._scratch.__enter__()
-        try:
-            return self._verify(folder)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        with self._folders as folders:
+            folder = scratch(cache_root(self._request.environ) / "runs", "verify")
+            found = self._verify(folders.enter_context(folder))
+            self._folders = folders.pop_all()
+            return found
 
     def __exit__(self, *exception: object) -> None:
-        self._scratch.__exit__(None, None, None)
-        self._archive.close()
-        self._cache.__exit__()
+        self._folders.close()
 
     def _verify(self, folder: Path) -> Verification:
         request = self._request
-        version = self._archive.version(request.tag)
-        check_architecture(version, request.machine)
+        version = self._opened.version
         recording = self._archive.recording(version)
         selection = select(recording, request.only)
-        started = time.monotonic()
-        # Hashing leaves the interpreter free: the engine is loaded and chosen meanwhile.
-        with Aside(partial(self._cache.layers, self._archive, version, self._observer)) as hashed:
-            sandbox = choose(request.engine, proofs(request.environ))
-            checked = self._archive.verify_small(version)
-            recorded = self._archive.results(version)
-            seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
-            layers = [str(layer) for layer in hashed.result()]
+        sandbox = choose(request.engine, proofs(request.environ))
+        checked = self._archive.verify_small(version)
+        recorded = self._archive.results(version)
+        seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
+        layers = self._opened.layers()
         size = human_size(sum(layer.descriptor.size for layer in version.layers))
         self._note(
             "archive",
             f"{checked + len(layers)} blobs intact · {len(layers)} layers, {size}",
-            time.monotonic() - started,
+            time.monotonic() - self._opened.since,
         )
         if request.full_seal:
             check_full(seal)
@@ -201,17 +170,6 @@ class Verifier:
 
     def _note(self, phase: str, text: str, seconds: float | None = None) -> None:
         self._observer(done(phase, text, seconds))
-
-
-def check_architecture(version: VersionInfo, machine: str) -> None:
-    """Raises RuntimeUnavailable when the image is for another processor."""
-    wanted = version.config.architecture
-    if wanted != oci_architecture(machine):
-        raise RuntimeUnavailable(
-            f"the archive is for {printable(wanted, 40)}, this machine is {machine}",
-            hint="verify it on a machine of that kind",
-            slug="architecture",
-        )
 
 
 _OF_AUTHOR = " (in brackets: the author's run)"
