@@ -85,6 +85,16 @@ class ArchiveError(ReproError):
     exit_code = EXIT_ARCHIVE
 
 
+class NotWhole(ReproError):
+    """The archive is thin: what is asked for needs bytes that it leaves out (exit 3).
+
+    It is neither damaged nor hostile: `repro fatten` makes it whole.
+    """
+
+    slug = "archive-thin"
+    exit_code = EXIT_PROJECT
+
+
 class RunFailed(ReproError):
     """The recorded command itself failed, timed out or ran out of memory (exit 5)."""
 

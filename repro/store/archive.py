@@ -27,6 +27,7 @@ from repro.model.oci import (
 )
 from repro.model.ports import OutputFile
 from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims, Recording
+from repro.primitives import tarformat
 from repro.primitives.aside import in_threads
 from repro.primitives.canonical import MAX_BYTES, load
 from repro.primitives.digest import Digest
@@ -45,6 +46,7 @@ from repro.store.catalog import (
     references,
 )
 from repro.store.outer import AGAIN, Member, scan
+from repro.store.thinned import omitted, refuse_thin
 
 __all__ = ["Archive", "VersionInfo"]
 
@@ -82,14 +84,18 @@ class Archive:
         self.versions: tuple[VersionInfo, ...] = read_versions(read_index(index), self._read_named)
         check_manifest_json(head[documents.MANIFEST_JSON], self.versions)
         self.readme = head[documents.README].decode("utf-8", "replace")
+        left_out = omitted(self.versions)
+        self.omitted = frozenset(each for each in left_out if self.locate(each) is None)
+        """Blobs of layers that a thin archive lacks on purpose."""
         self._account()
 
     @classmethod
-    def open(cls, path: Path) -> Archive:
-        """Open an archive.
+    def open(cls, path: Path, *, thin: bool = False) -> Archive:
+        """Open an archive; one that lacks layers on purpose only with ``thin``.
 
-        Raises UsageError when there is no such file, ArchiveError with the slug
-        archive-format, archive-truncated, archive-digest, archive-json or archive-schema.
+        Raises UsageError when there is no such file, NotWhole for a thin one, ArchiveError
+        with the slug archive-format, archive-truncated, archive-digest, archive-json or
+        archive-schema.
         """
         label = printable(path.name, 60)
         try:
@@ -101,7 +107,10 @@ class Archive:
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise ArchiveError(f"{label} is not a plain file", slug="archive-format")
-            return cls(fd, label)
+            archive = cls(fd, label)
+            if archive.omitted and not thin:
+                raise refuse_thin(label)
+            return archive
         except OSError as error:
             os.close(fd)
             raise StorageError(f"{label} cannot be read: {error.strerror}") from None
@@ -114,6 +123,11 @@ class Archive:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def clamp(self) -> int:
+        """The time of all members (seconds since 1970)."""
+        return tarformat.parse(os.pread(self._fd, tarformat.BLOCK, 0)).mtime
 
     def close(self) -> None:
         """Close the file; harmless when it is closed already."""
@@ -153,6 +167,8 @@ class Archive:
 
     def open_blob(self, descriptor: Descriptor) -> BinaryIO:
         """A stream of a blob; reading its last bytes raises ArchiveError on a wrong digest."""
+        if descriptor.digest in self.omitted:
+            raise refuse_thin(self._label)
         name = self._role(descriptor)
         member = self._members.get(documents.blob_name(descriptor.digest))
         if member is None:
@@ -325,6 +341,9 @@ class Archive:
         """Name every blob; refuse one that nothing refers to, and two sizes for one."""
         for version in self.versions:
             for role, descriptor in references(version):
+                if descriptor.digest in self.omitted:
+                    self._roles.setdefault(descriptor.digest, role)
+                    continue
                 self._roles.setdefault(descriptor.digest, role)
                 member = self._members.get(documents.blob_name(descriptor.digest))
                 if member is None or member.size != descriptor.size:

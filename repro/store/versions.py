@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from repro.model.oci import Descriptor, Layer
+from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
 
 
@@ -19,9 +22,13 @@ class Artifact:
 
 @frozen
 class Version:
-    """One version to write. ``config`` are the image config's exact bytes."""
+    """One version to write. ``config`` are the image config's exact bytes.
+
+    ``absent`` are blobs of its layers that a thin archive leaves out.
+    """
 
     tag: str
     config: bytes
     layers: tuple[Layer, ...]
     artifacts: tuple[Artifact, ...] = ()
+    absent: frozenset[Digest] = field(default=frozenset())

@@ -24,6 +24,7 @@ from repro.model.oci import (
     ImageConfig,
     Manifest,
 )
+from repro.model.thin import RECIPE, REST
 from repro.primitives import tarformat
 from repro.primitives.canonical import load
 from repro.primitives.digest import Digest
@@ -160,14 +161,19 @@ def _order(versions: Sequence[Version], made: Sequence[_Document]) -> dict[Diges
     for document in made:
         small += [*document.descriptors, document.manifest.config]
     parts = [blob for v in versions for artifact in v.artifacts for blob in artifact.blobs]
-    late = (SBOM, TOC, RESULTS)
+    late = (SBOM, TOC, RESULTS, RECIPE, REST)
     small += [blob for blob in parts if blob.media_type not in late]
     if any(version.artifacts for version in versions):
         empty = Descriptor(media_type=EMPTY, digest=Digest.of(EMPTY_BYTES), size=len(EMPTY_BYTES))
         small.append(empty)
     for media_type in late:
         small += [blob for blob in parts if blob.media_type == media_type]
-    layers = [layer for version in versions for layer in version.layers]
+    layers = [
+        layer
+        for version in versions
+        for layer in version.layers
+        if layer.descriptor.digest not in version.absent
+    ]
     layers.sort(key=lambda layer: _rank(layer.kind))
     ordered = [*small, *(layer.descriptor for layer in layers)]
     return {descriptor.digest: descriptor.size for descriptor in ordered}
