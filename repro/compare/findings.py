@@ -30,6 +30,7 @@ class Findings:
         self._allowed: dict[str, str] = {}
         self._close = False
         self._undecided = False
+        self._explained = False
 
     def differ(self, where: str, text: str, old: str | None = None, new: str | None = None) -> None:
         """A difference that carries a result."""
@@ -62,6 +63,15 @@ class Findings:
         """A limit or remark for the report."""
         if len(self._notes) < _MAX_REMOVED:
             self._notes[_cut(text)] = None
+
+    def explain(self, text: str, *, once: bool = False) -> None:
+        """Name the likely reason of what differs, in place of what its numbers suggest.
+
+        With ``once`` only the first of several such reasons is noted.
+        """
+        if not (once and self._explained):
+            self.note(text)
+        self._explained = True
 
     def undecided(self, reason: str) -> None:
         """Part of the files could not be compared: never success."""
@@ -107,6 +117,9 @@ class Findings:
         """The finished comparison of a pair that was looked at completely."""
         if self.tally.signed_zero:
             self.drop("the sign of zero")
+        if self.outcome is Outcome.DIFFERENT and not self._explained:
+            for text in self.tally.guesses():
+                self.note(text)
         if self.count > len(self.differences):
             self.note(f"{self.count - len(self.differences)} further differences are not listed")
         return Comparison(

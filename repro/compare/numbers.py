@@ -6,6 +6,7 @@ import math
 import re
 import struct
 
+from repro.compare.patterns import Pattern
 from repro.model.verdict import Numbers
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -16,6 +17,8 @@ _NAMED = {
 }  # fmt: skip
 _LONGEST = 400
 _LARGEST = 1.7e308
+ROUNDING = 1e-6
+"""Relative differences below this look like rounding, not like another result."""
 
 
 def is_whole(text: str) -> bool:
@@ -72,6 +75,7 @@ class Tally:
         self._max_rel = 0.0
         self._max_ulp = 0
         self._first: str | None = None
+        self._pattern = Pattern()
 
     @property
     def located(self) -> bool:
@@ -104,6 +108,7 @@ class Tally:
         gap, largest = abs(old - new), max(abs(old), abs(new))
         self._note(where, float(min(gap, 10**300)), min(2.0, gap / largest))
         self.beyond += 1
+        self._pattern.take(*(float(max(-(10**300), min(value, 10**300))) for value in (old, new)))
         return False
 
     def _unequal(self, where: str, old: float, new: float, steps: bool) -> bool:
@@ -112,6 +117,7 @@ class Tally:
             self.beyond += 1
             self.nan_mismatch += (old != old) != (new != new)
             self._first = self._first or where
+            self._pattern.take(old, new)
             return False
         gap = abs(old - new)
         largest = max(abs(old), abs(new))
@@ -121,7 +127,9 @@ class Tally:
         if steps:
             self._max_ulp = max(self._max_ulp, ulps(old, new) or 0)
         within = gap <= self.atol + self.rtol * largest and math.isfinite(gap)
-        self.beyond += 0 if within else 1
+        if not within:
+            self.beyond += 1
+            self._pattern.take(old, new)
         return within
 
     def _note(self, where: str, gap: float, relative: float) -> None:
@@ -129,6 +137,12 @@ class Tally:
         self._first = self._first or where
         self._max_abs = max(self._max_abs, min(gap, _LARGEST))
         self._max_rel = max(self._max_rel, relative)
+
+    def guesses(self) -> tuple[str, ...]:
+        """What the numbers beyond the tolerance suggest; nothing where all are nearly equal."""
+        if self._max_rel < ROUNDING and not self.nan_mismatch:
+            return ()
+        return tuple(self._pattern.notes(self.n))
 
     def absorb(self, other: Numbers, where: str) -> None:
         """Add the summary of a part (an array of an npz, a cell of a notebook)."""

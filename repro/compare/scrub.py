@@ -28,20 +28,22 @@ _CTIME = (
     rf"{_DAY},? {_MONTH} +\d{{1,2}} \d{{2}}:\d{{2}}:\d{{2}}(?: [AP]M)?(?: [A-Z]{{3,4}})? \d{{4}}"
 )
 _MOMENT = rf"(?:{_CTIME}|(?:{_DAY},? +)?{_CALENDAR}(?:[T ]|,? +(?:at )?){_CLOCK}{_ZONE})"
-_DATED = rf"(?:{_MOMENT}|(?:{_DAY},? +)?{_CALENDAR})"
+# Behind words that make the date one of the run, any clock beside it is one too.
+_DATED = rf"(?:{_MOMENT}|(?:{_DAY},? +)?{_CALENDAR}(?:[T ]\d\d:\d\d(?::\d\d{_FRACTION})?{_ZONE})?)"
 _UNIT = r"(?:ns|us|µs|μs|ms|s|sec|secs|second|seconds|min|mins|minute|minutes|hr|hrs|hour|hours)"
 _SPAN = (
     rf"(?:(?:\d+ ?d(?:ays?)?,? ?)?(?:\d+ ?h ?)?\d+ ?m(?:in)? ?\d+(?:\.\d+)? ?s\b"
     rf"|\d+(?:\.\d+)?(?:[eE]-?\d+)? ?{_UNIT}\b(?: ?\d+(?:\.\d+)? ?{_UNIT}\b)*"
     rf"|\d+:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)"
 )
-_START = r"(?:^|[^\w\s])[ \t]*"
+_LEVEL = r"(?:DEBUG|INFO|NOTE|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)"
+# A sentence starts a line, follows a sign, or the level of a line of a log.
+_START = rf"(?:^|[^\w\s]|\b{_LEVEL}(?=[ \t]))[ \t]*"
 _WORK = (
     r"(?:steps?|runs?|fit|fitting|training|loading|analysis|computation|calculation|simulation|"
     r"script|jobs?|tasks?|cells?|iterations?|epochs?|program|everything|reading|writing|execution|"
     r"optimi[sz]ation|sampling|plotting|rendering|tests?|build|pipeline|workflow|loop|all)"
 )
-_LEVEL = r"(?:DEBUG|INFO|NOTE|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)"
 _TIME_OF_DAY = rf"(?:{_DATE}[T ])?\d\d:\d\d:\d\d{_FRACTION}{_ZONE}"
 _TO = r"(?: (?:on|at|from|date|time)\b|[ \t]?[:=]| -)*[ \t]{1,24}"
 _BY = r"(?: (?:with|by|using) [^0-9\n]{1,40}[\d.]{0,12})?"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from repro.compare.findings import Findings
 from repro.compare.lines import compare_lines
 
-_DEEPEST = 100
+_MAX_SORTED = 100_000
 
 
 def compare_trees(old: object, new: object, findings: Findings, where: str = "$") -> None:
@@ -60,8 +60,15 @@ def _only(where: str, old: object, new: object, findings: Findings) -> None:
 def _lists(old: Sequence[object], new: Sequence[object], findings: Findings, where: str) -> None:
     if len(old) != len(new):
         findings.differ(where, "another number of items", str(len(old)), str(len(new)))
+    before = findings.count
     for number, (one, two) in enumerate(zip(old, new, strict=False)):
         compare_trees(one, two, findings, f"{where}[{number}]")
+    if findings.count > before + 1 and len(old) == len(new) <= _MAX_SORTED and _moved(old, new):
+        findings.explain(f"{where} holds the same items in another order", once=True)
+
+
+def _moved(old: Sequence[object], new: Sequence[object]) -> bool:
+    return sorted(map(repr, old)) == sorted(map(repr, new))
 
 
 def _number(value: object) -> bool:

@@ -171,7 +171,7 @@ def test_a_crash_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*rest: object) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(type(comparator), "_compare", crash)
+    monkeypatch.setattr(type(comparator), "_compare_files", crash)
     found = comparator.compare(MemoryOutput(b"a"), MemoryOutput(b"b"), {})
     assert found.outcome is Outcome.UNDECIDED
     assert "csv/1 failed: RecursionError" in found.notes[0]

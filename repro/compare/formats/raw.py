@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from repro.compare.base import Comparator, Task
+from repro.compare.base import UNBOUNDED, Comparator, Task
+from repro.compare.memory import MemoryOutput
+from repro.compare.parting import parting
+from repro.model.ports import OutputFile
 from repro.model.verdict import Comparison
 
 
@@ -12,23 +15,18 @@ class RawComparator(Comparator):
     name = "bytes/1"
     rank = 99
     kinds = ("bytes", "raw", "binary")
+    max_bytes = UNBOUNDED
 
     def accepts(self, path: str, head: bytes) -> bool:
         """Any file."""
         return True
 
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
+        return self._compare_files(MemoryOutput(old), MemoryOutput(new), task)
+
+    def _compare_files(self, old: OutputFile, new: OutputFile, task: Task) -> Comparison:
         findings = self._findings(task)
-        findings.differ(f"byte {_first(old, new)}", "bytes differ")
+        first = parting(old, new)
+        findings.differ(f"byte {first}", "bytes differ")
         findings.note("compared as bytes: no comparator knows this format")
-        return findings.result(f"{len(old)} and {len(new)} bytes, differ at {_first(old, new)}")
-
-
-def _first(old: bytes, new: bytes) -> int:
-    low, high = 0, min(len(old), len(new))
-    if old[:high] == new[:high]:
-        return high
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if old[:middle] == new[:middle] else (low, middle - 1)
-    return low
+        return findings.result(f"{old.size} and {new.size} bytes, differ at {first}")
