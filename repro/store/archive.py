@@ -70,6 +70,8 @@ class Archive:
         self._label = label
         self._members = scan(fd, label)
         self._roles: dict[Digest, str] = {}
+        self.omitted: frozenset[Digest] = frozenset()
+        """Blobs of layers that a thin archive lacks on purpose."""
         head = self._head()
         layout, index = head[documents.OCI_LAYOUT], head[documents.INDEX_JSON]
         newer = newer_schema(layout, index, self._read_named)
@@ -86,7 +88,6 @@ class Archive:
         self.readme = head[documents.README].decode("utf-8", "replace")
         left_out = omitted(self.versions)
         self.omitted = frozenset(each for each in left_out if self.locate(each) is None)
-        """Blobs of layers that a thin archive lacks on purpose."""
         self._account()
 
     @classmethod
