@@ -29,6 +29,9 @@ Your folder stays as it was unless --write-back.
 """
 _ANONYMOUS_HELP = "No user name, host name or home path in the archive, for blind review."
 _ALLOW_HELP = "Pack this file though it looks as if it held a secret."
+_PROBE_HELP = "Rerun it under other conditions too; say what each output varies with."
+_SELF_TEST_HELP = "Rerun the archive sealed before writing it."
+_TAG_HELP = "Add a version with this tag to the archive [replace it, tag latest]."
 _STDIN_HELP = "A file that each step reads as its stdin; packed for the reruns."
 _FRESH_HELP = "Hide these old results before the run."
 _KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
@@ -55,9 +58,7 @@ def snapshot(
     ),
     project: Path = typer.Option(Path(), "-C", "--project", help="The project folder."),
     name: str | None = typer.Option(None, help="The archive's name [repro.yml, else the folder]."),
-    tag: str | None = typer.Option(
-        None, help="Add a version with this tag to the archive [replace it, tag latest]."
-    ),
+    tag: str | None = typer.Option(None, help=_TAG_HELP),
     message: str | None = typer.Option(None, "-m", "--message", help="A note, for `repro log`."),
     fresh: list[str] = typer.Option([], "--fresh", metavar="GLOB", help=_FRESH_HELP),
     exclude: list[str] = typer.Option([], metavar="GLOB", help="Leave these files out."),
@@ -66,9 +67,8 @@ def snapshot(
     ),
     allow: list[str] = typer.Option([], metavar="FILE", help=_ALLOW_HELP),
     anonymous: bool = typer.Option(False, "--anonymous", help=_ANONYMOUS_HELP),
-    self_test: bool = typer.Option(
-        True, "--self-test/--no-self-test", help="Rerun the archive sealed before writing it."
-    ),
+    self_test: bool = typer.Option(True, "--self-test/--no-self-test", help=_SELF_TEST_HELP),
+    probe: bool = typer.Option(False, "--probe", help=_PROBE_HELP),
     strict: bool = typer.Option(False, "--strict", help="Exit 1 when the self-test differs."),
     write_back: bool = typer.Option(False, "--write-back", help=_WRITE_BACK_HELP),
     keep: bool = typer.Option(False, "--keep", help=_KEEP_HELP),
@@ -112,6 +112,7 @@ def snapshot(
             anonymous=anonymous,
             person=context.person(),
             self_test=self_test,
+            probe=probe,
             strict=strict,
             write_back=write_back,
             keep=keep,
@@ -134,6 +135,11 @@ def _print(result: Snapshot, json_: bool, quiet: bool) -> None:
         context.print_json(result.to_json())
         return
     print(f"{result.path}  {result.digest}")
+    if result.packed.probe is not None:
+        from repro.report.stability import probe_lines
+
+        for line in probe_lines(result.packed.probe.to_json()):
+            print(line)
     if not quiet:
         print(f"next: repro verify {result.path}", file=sys.stderr)
 

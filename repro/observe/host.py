@@ -10,12 +10,12 @@ from pathlib import Path
 
 from repro.observe import overlay, strace
 from repro.observe.probe import reason_against_notify
+from repro.observe.processor import FEATURES
 
 _NUMERICS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE",
     "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES",
 )  # fmt: skip
-_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512vl", "amx_tile", "asimd", "sve")
 
 
 def host_facts(
@@ -80,7 +80,7 @@ def _processor(root: Path) -> tuple[str, list[str]]:
             model = value.strip()
         if key.strip() in ("flags", "Features") and not flags:
             flags = set(value.split())
-    return model, [name for name in _FEATURES if name in flags]
+    return model, [name for name in FEATURES if name in flags]
 
 
 def _memory(root: Path) -> int:

@@ -119,6 +119,16 @@ def _python(notebook: Notebook, path: str, here: Here, state: tuple[Finding, ...
     )
 
 
+def joined_cells(notebook: Notebook, path: str) -> tuple[ast.Module, list[tuple[int, int]]]:
+    """The Python cells that can be read as one module; ``place_of`` takes its lines back."""
+    parsed = []
+    for cell in notebook.cells:
+        tree = parse_python(cell.python, path) if cell.python is not None else None
+        if isinstance(tree, ast.Module):
+            parsed.append(_Parsed(cell=cell, tree=tree))
+    return _joined(parsed)
+
+
 def _joined(parsed: list[_Parsed]) -> tuple[ast.Module, list[tuple[int, int]]]:
     """All cells as one module, and (first line, cell number) of each."""
     body: list[ast.stmt] = []
@@ -132,8 +142,8 @@ def _joined(parsed: list[_Parsed]) -> tuple[ast.Module, list[tuple[int, int]]]:
     return ast.Module(body=body, type_ignores=[]), places
 
 
-def _place(line: int, places: list[tuple[int, int]]) -> tuple[int, int]:
-    """The cell number and the line in it."""
+def place_of(line: int, places: list[tuple[int, int]]) -> tuple[int, int]:
+    """The cell number and the line in it, of a line of the joined module."""
     offset, number = next(pair for pair in reversed(places) if pair[0] < line)
     return number, line - offset
 
@@ -141,12 +151,12 @@ def _place(line: int, places: list[tuple[int, int]]) -> tuple[int, int]:
 def _placed(finding: Finding, places: list[tuple[int, int]]) -> Finding:
     if finding.line is None:
         return finding
-    number, line = _place(finding.line, places)
+    number, line = place_of(finding.line, places)
     return _in_cell(finding, number, line)
 
 
 def _placed_draw(draw: Draw, places: list[tuple[int, int]]) -> Draw:
-    number, line = _place(draw.line, places)
+    number, line = place_of(draw.line, places)
     return Draw(
         generator=draw.generator, call=draw.call, line=line, mend=draw.mend, cell=number
     )  # fmt: skip

@@ -132,24 +132,33 @@ def _packages(audits: Sequence[Audited], language: str) -> frozenset[str]:
 def _unseeded(audits: Sequence[Audited]) -> Iterator[Finding]:
     """Draws whose generator is seeded neither in their file nor in one linked to it.
 
+    One finding for each generator of a file.
+    """
+    loose: dict[tuple[int, str], list[tuple[Audited, Draw]]] = {}
+    for audited, draw in loose_draws(audits):
+        loose.setdefault((id(audited), draw.generator or draw.mend), []).append((audited, draw))
+    for found in loose.values():
+        audited, first = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Finding(
+            code="unseeded", level=RISK, path=audited.path, line=first.line, cell=first.cell,
+            text=f"{printable(first.call, 60)}{more} without a seed: every run differs",
+            mend=first.mend,
+        )  # fmt: skip
+
+
+def loose_draws(audits: Sequence[Audited]) -> Iterator[tuple[Audited, Draw]]:
+    """Each draw whose generator is seeded neither in its file nor in one linked to it.
+
     Files are linked when one imports or sources the other. Whether the seed comes first is
     not known without a run.
     """
     groups = _linked(audits)
     for audited in audits:
         seeds = frozenset().union(*(a.seeds for a in groups[id(audited)]))
-        loose: dict[str | None, list[Draw]] = {}
         for draw in audited.draws:
             if draw.generator is None or draw.generator not in seeds:
-                loose.setdefault(draw.generator or draw.mend, []).append(draw)
-        for draws in loose.values():
-            first = draws[0]
-            more = f" and {len(draws) - 1} more" if len(draws) > 1 else ""
-            yield Finding(
-                code="unseeded", level=RISK, path=audited.path, line=first.line, cell=first.cell,
-                text=f"{printable(first.call, 60)}{more} without a seed: every run differs",
-                mend=first.mend,
-            )  # fmt: skip
+                yield audited, draw
 
 
 def _linked(audits: Sequence[Audited]) -> dict[int, list[Audited]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
 from repro.model.recording import Claims
 from repro.model.remote_input import RemoteSource
+from repro.model.stability import Probe
 from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
@@ -48,8 +50,10 @@ from repro.store.cache import Cache
 from repro.store.versions import Artifact, Version
 from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
+from repro.workflows.examining import Examination, Examined, examine
 from repro.workflows.guarding import Guard
 from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.probe_proposals import places_text
 from repro.workflows.rerun import Rerun, Terms, rerun
 from repro.workflows.rewriting import add_version
 from repro.workflows.sealing import (
@@ -67,7 +71,7 @@ class PackRequest:
 
     ``output`` is the archive to write; ``tag`` its version; with ``add`` the versions that
     the file holds are kept. ``created`` is ISO 8601 text, ``clamp`` seconds. ``facts`` are
-    further fields of the circumstances.
+    further fields of the circumstances; ``examination`` is what to find out after the self-test.
     """
 
     environ: Mapping[str, str]
@@ -95,6 +99,7 @@ class PackRequest:
     in_place: tuple[str, ...]
     guard: Guard
     facts: Mapping[str, Any]
+    examination: Examination
     paranoid: bool
     message: str | None
 
@@ -109,6 +114,7 @@ class Packed:
     layers: tuple[BuiltLayer, ...]
     self_test: Mapping[str, Any]
     verdict: Verdict | None
+    probe: Probe | None = None
 
 
 def pack(request: PackRequest, observer: Observer) -> Packed:
@@ -129,7 +135,7 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
         )
         blobs = Blobs(folder)
         try:
-            self_test, verdict = _self_test(request, built, blobs, observer)
+            self_test, verdict, examined = _self_test(request, built, blobs, observer)
         except ReproError as error:
             if request.keep and isinstance(error, RerunFailed):
                 failed = request.output.with_name(request.output.name + ".failed")
@@ -137,6 +143,7 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
                 _write(request, failed, built, blobs, config, claims_bytes, test, observer)
             raise
         started = time.monotonic()
+        request = replace(request, facts={**request.facts, **examined.facts})
         tag = _write(
             request, request.output, built, blobs, config, claims_bytes, self_test, observer
         )
@@ -148,6 +155,7 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
         layers=tuple(built),
         self_test=self_test,
         verdict=verdict,
+        probe=examined.probe,
     )
 
 
@@ -187,12 +195,12 @@ def _layer(
 
 def _self_test(
     request: PackRequest, built: Sequence[BuiltLayer], blobs: Blobs, observer: Observer
-) -> tuple[dict[str, Any], Verdict | None]:
-    """The sealed rerun of what was just packed, judged against the recording."""
+) -> tuple[dict[str, Any], Verdict | None, Examined]:
+    """The sealed rerun of what was just packed, judged against the recording, and examined."""
     if not request.self_test:
         text = "skipped (--no-self-test): whether this archive reruns is not known"
         observer(Event(kind=EventKind.WARNING, phase="self-test", text=text))
-        return {"outcome": "skipped"}, None
+        return {"outcome": "skipped"}, None, Examined(facts={})
     root = cache_root(request.environ)
     sandbox = choose(request.engine, proofs(request.environ))
     started = time.monotonic()
@@ -223,8 +231,21 @@ def _self_test(
                 observer(
                     Event(kind=EventKind.WARNING, phase="self-test", code="network", text=text)
                 )
-    test = _tested(request, verdict, outcome, started, observer)
-    return {**test, "engine": sandbox.name}, verdict
+        test = _tested(request, verdict, outcome, started, observer)
+        own = [each.layer.kind in ("code", "data") for each in built]
+        examined = examine(
+            request.examination,
+            sandbox=sandbox,
+            layers=[str(layer) for layer in layers],
+            own=[str(layer) for layer, is_own in zip(layers, own, strict=True) if is_own],
+            claims=request.claims,
+            observation=request.observation,
+            outcome=outcome,
+            runs=root / "runs",
+            libc=str(host_facts(environ=request.environ)["libc"]),
+            observer=observer,
+        )
+    return {**test, "engine": sandbox.name}, verdict, examined
 
 
 def _tested(
@@ -233,17 +254,15 @@ def _tested(
     good = [output for output in verdict.outputs if output.outcome.meets(Outcome.CLOSE)]
     text = f"sealed rerun · {len(good)} of {len(verdict.outputs)} outputs reproduce"
     observer(done("self-test", text, time.monotonic() - started))
-    classes = {}
+    classes, places = {}, {}
     for output in verdict.outputs:
         classes[output.path] = output.outcome.value
         if not output.outcome.meets(Outcome.CLOSE):
-            said = output.comparison.summary or output.outcome.value
-            observer(
-                Event(
-                    kind=EventKind.WARNING, phase="self-test", code="unstable",
-                    text=f"{printable(output.path)} {output.outcome.value}: {printable(said)}",
-                )
-            )  # fmt: skip
+            said = printable(output.comparison.summary or output.outcome.value)
+            spots = request.examination.sources.suspects(output.path)
+            places[output.path] = [spot.to_json() for spot in spots]
+            text = f"{printable(output.path)} {output.outcome.value}: {said}{places_text(spots)}"
+            observer(Event(kind=EventKind.WARNING, phase="self-test", code="unstable", text=text))
     if request.strict and not verdict.reproduced:
         raise _Unstable(
             f"the self-test's results are {verdict.outcome.value}, and --strict was asked for",
@@ -253,6 +272,7 @@ def _tested(
     return {
         "outcome": verdict.outcome.value,
         "outputs": classes,
+        "places": places,
         "seconds": seconds_text(outcome.seconds),
     }
 

@@ -30,7 +30,8 @@ class SnapshotRequest:
     the archive to write (default ``NAME.repro`` in the project). ``created`` is the
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
     ``message`` is a note of the author about this version. ``person`` is the author as the
-    machine knows them; ``anonymous``: nothing of that may be in the archive.
+    machine knows them; ``anonymous``: nothing of that may be in the archive. ``probe``: rerun
+    it under other conditions too, and class every output.
     """
 
     root: Path
@@ -51,6 +52,7 @@ class SnapshotRequest:
     anonymous: bool = False
     person: Person = Person()
     self_test: bool = True
+    probe: bool = False
     strict: bool = False
     write_back: bool = False
     keep: bool = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.compare.sides import outputs_in
+from repro.errors import UsageError
 from repro.image.plan import plan_layers
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
@@ -30,7 +31,9 @@ from repro.project.environment import RunEnvironment
 from repro.project.globs import matches_any
 from repro.workflows.anonymity import check_versions, identified
 from repro.workflows.bytecode import with_bytecode
+from repro.workflows.check import here_of
 from repro.workflows.editables import name_editables
+from repro.workflows.examining import Examination, ProjectSources
 from repro.workflows.foreseeing import forecast, foreseen
 from repro.workflows.guarding import Guard, recorded_values, refuse_secrets
 from repro.workflows.notebooks import RUNNER
@@ -104,6 +107,7 @@ class Snapshot:
                 for each in self.packed.layers
             ],
             "self_test": dict(self.packed.self_test),
+            "probe": None if self.packed.probe is None else self.packed.probe.to_json(),
             "warnings": list(self.warnings),
         }
 
@@ -114,6 +118,8 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     Raises ProjectError (repro.yml, no outputs), RunFailed (the command failed),
     RerunFailed (the sealed self-test failed), and what the rooms raise.
     """
+    if request.probe and not request.self_test:
+        raise UsageError("--probe compares with the self-test: leave --no-self-test out")
     root = project_root(request.root)
     findings = survey(root)
     observer(done("scan", findings.sentence()))
@@ -220,6 +226,12 @@ def _finish(prepared: _Prepared, observer: Observer) -> Snapshot:
             message=request.message,
             guard=guard,
             facts={"author_results": own_facts(own, anonymous=request.anonymous)},
+            examination=Examination(
+                probe=request.probe,
+                sources=ProjectSources.of(
+                    closure.files, here_of(project.root, request.environ), project.steps
+                ),
+            ),
         ),
         request.person,
         anonymous=request.anonymous,
