@@ -10,7 +10,7 @@ import hashlib
 import io
 import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from repro.errors import ArchiveError, RemoteError
@@ -55,8 +55,19 @@ class Deb:
     configuration: frozenset[str]
 
 
-def read_deb(stream: BinaryIO) -> Deb:
-    """Read a .deb. Raises DebError on anything out of the ordinary."""
+Take = Callable[[str, int, Iterator[memoryview]], str]
+"""Given a file's path, size and bytes (all to be read): their sha256."""
+
+
+def _hash(path: str, size: int, pieces: Iterator[memoryview]) -> str:
+    running = hashlib.sha256()
+    for piece in pieces:
+        running.update(piece)
+    return running.hexdigest()
+
+
+def read_deb(stream: BinaryIO, take: Take = _hash) -> Deb:
+    """Read a .deb; ``take`` is given every file. Raises DebError on anything out of the ordinary."""
     control: bytes | None = None
     members: dict[str, DebMember] | None = None
     version = False
@@ -69,7 +80,7 @@ def read_deb(stream: BinaryIO) -> Deb:
             elif name.startswith("control.tar") and control is None:
                 control = _conffiles(_plain(part, name[len("control.tar") :]))
             elif name.startswith("data.tar") and members is None:
-                members = _data(_plain(part, name[len("data.tar") :]))
+                members = _data(_plain(part, name[len("data.tar") :]), take)
             elif not name.startswith("_"):
                 raise DebError(f"a package file has a member {printable(name, 40)!r}")
     except ArchiveError as error:
@@ -158,7 +169,7 @@ def _conffiles(chunks: Iterator[bytes]) -> bytes:
     return found
 
 
-def _data(chunks: Iterator[bytes]) -> dict[str, DebMember]:
+def _data(chunks: Iterator[bytes], take: Take) -> dict[str, DebMember]:
     found: dict[str, DebMember] = {}
     reader = TarReader((chunk for chunk in chunks if chunk), _LIMITS)
     for header in reader:
@@ -169,10 +180,7 @@ def _data(chunks: Iterator[bytes]) -> dict[str, DebMember]:
         if path in found:
             raise DebError(f"a package file has {printable(path, 80)} twice")
         if header.kind == tarformat.FILE:
-            running = hashlib.sha256()
-            for piece in reader.data():
-                running.update(piece)
-            found[path] = DebMember(sha256=running.hexdigest())
+            found[path] = DebMember(sha256=take(path, header.size, reader.data()))
         elif header.kind == tarformat.SYMLINK:
             found[path] = DebMember(target=os.fsdecode(header.link))
         elif header.kind == tarformat.HARDLINK:

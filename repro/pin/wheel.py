@@ -78,7 +78,7 @@ class Wheel:
     def sha256(self, name: str) -> str:
         """The hash of a member's bytes. Raises WheelError when it is damaged."""
         running = hashlib.sha256()
-        for piece in self._pieces(name):
+        for piece in self.pieces(name):
             running.update(piece)
         return running.hexdigest()
 
@@ -88,7 +88,7 @@ class Wheel:
             return b""
         if self._members[name].file_size > _MAX_TEXT:
             raise WheelError(f"{printable(name, 80)} of a wheel is over {_MAX_TEXT} bytes")
-        return b"".join(self._pieces(name))
+        return b"".join(self.pieces(name))
 
     def places(self, site: str) -> dict[str, Place]:
         """Every member with the place that installing into ``site`` gives it."""
@@ -112,7 +112,8 @@ class Wheel:
                 found[member] = Place(path=path, script=match.group(1) == "scripts")
         return found
 
-    def _pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """A member's bytes, no more than its size. Raises WheelError when it is damaged."""
         try:
             with self._zip.open(self._members[name]) as stream:
                 # zipfile hands out no more than the size that the directory names.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from repro.pin.origin_apt import AptFile, DebKey
@@ -24,7 +24,19 @@ def offered(
     apt has checked its package lists by their signatures. Names from an archive that are
     no names of packages are passed over.
     """
-    words = [word for key in keys for word in _word(key)]
+    return _asked([word for key in keys for word in _word(key)], environ)
+
+
+def candidates(keys: Iterable[DebKey], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """By name and architecture, the address of the version that apt would install now."""
+    words = [word.partition("=")[0] for key in keys for word in _word(key)]
+    found = _asked(words, environ) or {}
+    return {(name, architecture): file.url for (name, _, architecture), file in found.items()}
+
+
+def _asked(
+    words: Sequence[str], environ: Mapping[str, str]
+) -> dict[tuple[str, str, str], AptFile] | None:
     found: dict[tuple[str, str, str], AptFile] = {}
     for start in range(0, len(words), _PART):
         done = process.run(

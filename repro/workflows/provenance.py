@@ -179,7 +179,7 @@ def _apt(
     observer: Observer,
 ) -> DebOrigins:
     debs = DebOrigins(files)
-    keys = list(_deb_keys(locked))
+    keys = list(deb_keys(locked))
     known = offered(keys, request.environ) if fetcher is not None and keys else {}
     for number, key in enumerate(keys):
         observer(_progress(f"apt {key.name} {key.version}", number, len(keys)))
@@ -198,7 +198,8 @@ def _apt(
     return debs
 
 
-def _deb_keys(locked: Iterable[LockedPackage]) -> Iterable[DebKey]:
+def deb_keys(locked: Iterable[LockedPackage]) -> Iterable[DebKey]:
+    """The Debian packages of a lock, each once."""
     found: dict[DebKey, None] = {}
     for package in locked:
         if package.source != "apt":
