@@ -30,6 +30,8 @@ NAMES = (
     "copy",
     "ci",
     "export",
+    "thin",
+    "fatten",
 )
 """Each is a module of this room with a function ``register``."""
 

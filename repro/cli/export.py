@@ -18,8 +18,11 @@ HELP = """Write an archive's image in the forms that other tools take.
   repro export paper.repro --apptainer paper.def --docker image.tar
   repro export paper.repro --dockerfile Dockerfile
 
-Lists of packages with hashes: `repro extract --locks`.
+  repro export paper.repro --env folder           (pylock.toml, requirements.txt, apt.txt …)
 """
+
+
+_ENV_HELP = "A folder of lists that package managers install the same environment from."
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +37,7 @@ def export(
     rootfs: Path | None = typer.Option(None, "--rootfs", help="All layers merged in a folder."),
     apptainer: Path | None = typer.Option(None, "--apptainer", help="A definition file."),
     dockerfile: Path | None = typer.Option(None, "--dockerfile", help="A recipe to read."),
+    env: Path | None = typer.Option(None, "--env", help=_ENV_HELP),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the places."),
@@ -45,7 +49,9 @@ def export(
 
     observer = observer_for(quiet=quiet)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
-    places = write(
+    places = _lists(path, tag, env) if env is not None else []
+    forms = (docker, oci_dir, rootfs, apptainer, dockerfile)
+    places += [] if env is not None and not any(forms) else write(
         ExportRequest(
             archive=path, tag=tag, environ=context.environ(), docker=docker, oci_dir=oci_dir,
             rootfs=rootfs, apptainer=apptainer, dockerfile=dockerfile,
@@ -57,3 +63,11 @@ def export(
         return
     for place in places:
         print(place)
+
+
+def _lists(path: Path, tag: str | None, folder: Path) -> list[Path]:
+    """What `repro extract --locks` writes, in one go with other forms."""
+    from repro.workflows.locks import write_locks
+
+    lists = write_locks(path, tag, folder, force=False)
+    return [*(folder / each.name for each in lists), folder / "lock.json"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from repro.model.scope import Scope
 from repro.primitives.texts import human_size, human_time, printable
+from repro.report.stability import is_probe, numerics_lines, probe_lines
 
 _OF_PACKAGE = re.compile(r"[a-z]+:|python ")
 _SHOWN = 12
@@ -28,6 +29,8 @@ def archive_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  title     {printable(archive['title'])}"
     yield f"  file      {human_size(archive['size'])}, linux/{printable(archive['architecture'])}"
     yield f"  checked   {document['checked']}"
+    if document["thin"]:
+        yield from _thin_lines(document["thin"])
     if len(document["versions"]) > 1:
         tags = ", ".join(version["tag"] for version in document["versions"])
         yield f"  versions  {printable(tags)} (the last is the default)"
@@ -53,6 +56,20 @@ def archive_lines(document: Mapping[str, Any]) -> Iterator[str]:
         need = "" if output["required"] else "  (not required)"
         size = human_size(output["size"])
         yield f"  {output['sha256'][:12]}  {size:>8}  {printable(output['path'])}{need}"
+    if is_probe(document["probe"]):
+        yield from probe_lines(document["probe"])
+
+
+def _thin_lines(thin: Mapping[str, Any]) -> Iterator[str]:
+    """What a thin archive lacks."""
+    count, download = len(thin["artifacts"]), human_size(thin["download"])
+    yield (
+        f"  thin      {len(thin['layers'])} layers are not here: {count} wheels and Debian packages "
+        f"({download}) are fetched to make them"
+    )
+    whole = thin["whole"]
+    yield f"  whole     {human_size(whole['size'])}, sha256:{printable(whole['sha256'], 64)}"
+    yield "  to rerun  first: repro fatten ARCHIVE -o WHOLE.repro"
 
 
 def pin_lines(pins: Mapping[str, Any]) -> Iterator[str]:
@@ -146,6 +163,8 @@ def _content_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  size      {document['size']} bytes"
         yield f"  sha256    {document['sha256']}"
     yield f"  checked   {document['checked']}"
+    if document["thin"]:
+        yield from _thin_lines(document["thin"])
 
 
 def _layer_lines(layer: Mapping[str, Any]) -> Iterator[str]:
@@ -194,6 +213,7 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[str]:
     test = document["self_test"]
     if isinstance(test, dict):
         yield f"  self-test {printable(str(test.get('outcome', 'unknown')))}"
+    yield from numerics_lines(document)
     for kind in ("not_observed", "warnings"):
         for text in document[kind][:20]:
             yield f"  !         {printable(str(text))}"

@@ -15,6 +15,7 @@ from repro.cli.render import observer_for
 if TYPE_CHECKING:
     from repro.model.scope import Scope
     from repro.workflows.snapshot import Snapshot
+    from repro.workflows.thin import Thinned
 
 HELP = """Record a run of this project and pack it into one archive.
 
@@ -36,6 +37,7 @@ _STDIN_HELP = "A file that each step reads as its stdin; packed for the reruns."
 _FRESH_HELP = "Hide these old results before the run."
 _KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
 _WRITE_BACK_HELP = "Put the run's results into the project folder as well."
+_THIN_HELP = "Leave out what package registries have; see `repro thin`."
 _ENV_HELP = "Give the run this variable of your shell; its value is written into the archive."
 
 
@@ -75,6 +77,7 @@ def snapshot(
     minimal: bool = typer.Option(False, "--minimal", help="Pack only files that the run read."),
     full: bool = typer.Option(False, "--full", help="Pack the environments in use whole."),
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
+    thin: bool = typer.Option(False, "--thin", help=_THIN_HELP),
     paranoid: bool = typer.Option(
         False, "--paranoid", help="Read every file again, also where nothing seems changed."
     ),
@@ -127,21 +130,45 @@ def snapshot(
         ),
         observer_for(quiet=quiet, verbose=verbose),
     )
-    _print(result, json_, quiet)
+    made = _make_thin(result.path, quiet, verbose) if thin else None
+    _print(result, made, json_, quiet)
 
 
-def _print(result: Snapshot, json_: bool, quiet: bool) -> None:
+def _make_thin(path: Path, quiet: bool, verbose: bool) -> Thinned:
+    """Put the thin archive in the place of the whole one, which stays when that fails."""
+    from repro.errors import ReproError
+    from repro.workflows.thin import ThinRequest
+    from repro.workflows.thin import thin as make
+
+    try:
+        return make(
+            ThinRequest(archive=path, output=path, environ=context.environ()),
+            observer_for(quiet=quiet, verbose=verbose),
+        )
+    except ReproError:
+        print(f"the snapshot is done; its whole archive stays: {path}", file=sys.stderr)
+        raise
+
+
+def _print(result: Snapshot, made: Thinned | None, json_: bool, quiet: bool) -> None:
     if json_:
-        context.print_json(result.to_json())
+        document = result.to_json()
+        if made is not None:
+            document["archive"]["size"] = made.after
+            document["thin"] = made.to_json()
+        context.print_json(document)
         return
     print(f"{result.path}  {result.digest}")
-    if result.packed.probe is not None:
-        from repro.report.stability import probe_lines
-
-        for line in probe_lines(result.packed.probe.to_json()):
-            print(line)
-    if not quiet:
+    if quiet:
+        return
+    if made is None:
         print(f"next: repro verify {result.path}", file=sys.stderr)
+        return
+    from repro.cli.thin import stays, summary
+
+    for line in (*stays(made, verbose=False), *list(summary(made))[1:]):
+        print(line, file=sys.stderr)
+    print(f"next: repro verify --fetch {result.path}", file=sys.stderr)
 
 
 def _scope(minimal: bool, full: bool) -> Scope:

@@ -27,6 +27,8 @@ meets --require, 1 when the rerun ran and one does not.
 
 _ONLY_HELP = "Judge only these outputs; repeatable. The verdict says that it is partial."
 _CODECHECK_HELP = "Write a CODECHECK certificate's codecheck.yml here."
+_PIN_HELP = "Where outputs drift: rerun once more as the author's processor would."
+_FETCH_HELP = "Make a thin archive whole first, from package registries; kept in the cache."
 _OWN_HELP = "Your own {} tolerance; shown as the reviewer's."
 
 
@@ -89,6 +91,7 @@ def verify(
     pids: str | None = typer.Option(None, help="Processes and threads at once."),
     disk: str | None = typer.Option(None, help="What the run may write, such as 10G."),
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
+    pin_cpu: bool = typer.Option(False, "--pin-cpu", help=_PIN_HELP),
     require_seal: str = typer.Option(
         "any", help="full: refuse when something that can be is not enforced."
     ),
@@ -103,6 +106,7 @@ def verify(
         is_eager=True,
         help="Print the JSON Schema of repro.verify/1 and exit.",
     ),
+    fetch: bool = typer.Option(False, "--fetch", help=_FETCH_HELP),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the verdict."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
@@ -121,6 +125,10 @@ def verify(
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
+    if fetch:
+        from repro.workflows.fatten import whole_copy
+
+        path = whole_copy(path, context.environ(), observer)
     document, reproduced = verify_and_report(
         VerifyRequest(
             archive=path,
@@ -135,6 +143,7 @@ def verify(
             full_seal=_full(require_seal),
             reviewer=own or None,
             only=tuple(only),
+            pin_cpu=pin_cpu,
         ),
         reports,
         observer,

@@ -47,7 +47,7 @@ def extract(
     lead outside the folder are not made. Raises UsageError, ArchiveError.
     """
     target = new_folder(target, force)
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=results) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
         if results:

@@ -13,6 +13,7 @@ from repro.model.scope import Scope
 from repro.model.usage import Usage
 from repro.store.archive import Archive, VersionInfo
 from repro.store.contents import Contents
+from repro.store.thinned import thin_document
 from repro.workflows.origins import summary
 
 
@@ -23,7 +24,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
     the document says (``checked``). With ``contents`` each layer names what weighs in it,
     from the file lists: origin, bytes before compression, number of files.
     """
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=True) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
         lock = Lock.parse(archive.lock_json(version))
@@ -43,6 +44,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
                 {"tag": each.tag, "digest": str(each.config_digest)} for each in archive.versions
             ],
             "layers": _layers(version, _contents(archive, version) if contents else {}),
+            "thin": _thin(archive, version),
             "root": recording.claims.root,
             "steps": [
                 {"name": step.name, "argv": list(step.argv), "cwd": step.cwd,
@@ -60,6 +62,8 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
             "run": run_facts(recording),
             "host": recording.circumstances.get("host", {}),
             "self_test": recording.circumstances.get("self_test", {}),
+            "probe": recording.circumstances.get("probe"),
+            "numerics": recording.circumstances.get("numerics"),
             "not_observed": recording.circumstances.get("not_observed", []),
             "warnings": recording.circumstances.get("warnings", []),
             "secrets": recording.circumstances.get("secrets"),
@@ -75,7 +79,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
 
 def bill_of_materials(path: Path, tag: str | None) -> dict[str, Any]:
     """The CycloneDX document of one version. Raises UsageError when it has none."""
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=True) as archive:
         return archive.sbom_json(archive.version(tag))
 
 
@@ -125,6 +129,23 @@ def _layers(
         }
         for number, layer in enumerate(version.layers, 1)
     ]
+
+
+def _thin(archive: Archive, version: VersionInfo) -> dict[str, Any] | None:
+    """What a thin version lacks, and what is fetched to make it whole; None for a whole one."""
+    thin = thin_document(version, archive.read_blob)
+    if thin is None:
+        return None
+    return {
+        "whole": {"sha256": thin.fat_sha256, "size": thin.fat_size},
+        "layers": [
+            {"diff_id": str(each.diff_id), "exact": each.exact, "size": each.size}
+            for each in thin.layers
+        ],
+        "artifacts": [artifact.to_json() for artifact in thin.artifacts],
+        "download": thin.download,
+        "bytecode": any(layer.compiled for layer in thin.layers),
+    }
 
 
 def _grades(lock: Lock) -> dict[str, int]:

@@ -19,7 +19,7 @@ def write_locks(path: Path, tag: str | None, folder: Path, *, force: bool) -> li
     They are made from the lock that the archive holds: nothing is looked up, no clock.
     Raises UsageError when the folder is not empty (unless ``force``), ArchiveError.
     """
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=True) as archive:
         version = archive.version(tag)
         document = archive.lock_json(version)
         lists = lock_lists(Lock.parse(document), str(version.config_digest))

@@ -41,7 +41,7 @@ def origin(path: Path, tag: str | None, name: str) -> dict[str, Any]:
     ``results`` (a recorded output, which no layer holds) or ``left-out`` (with the
     reason). Raises UsageError when the archive says nothing of the path, ArchiveError.
     """
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=True) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
         root = recording.claims.root
