@@ -7,6 +7,8 @@ for sizes from 8 GiB. Read: ustar, pax and GNU long names; disagreement is refus
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 
 from repro.errors import ArchiveError
@@ -25,6 +27,7 @@ GNU_LINK = b"K"
 _OCTAL_SIZE_LIMIT = 1 << 33
 _LARGEST = 1 << 53
 _PAX_NAME = b"././@PaxHeader"
+_FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s80s155s12s")
 _MAGICS = (b"ustar\x0000", b"ustar  \x00")
 
 
@@ -114,22 +117,31 @@ def parse(block: bytes) -> Header:
 
     Raises ArchiveError on a wrong checksum, another magic, or numbers out of range.
     """
-    if sum(block) - sum(block[148:156]) + 256 != _octal(block[148:156], "checksum"):
+    if _sum(block) - sum(block[148:156]) + 256 != _octal(block[148:156], "checksum"):
         raise ArchiveError("a tar header has a wrong checksum", slug="archive-tar")
-    if block[257:265] not in _MAGICS:
+    name, mode, _, _, size, mtime, _, kind, link, magic, _, prefix, _ = _FIELDS.unpack(block)
+    if magic not in _MAGICS:
         raise ArchiveError("a tar header is of an unknown kind (no ustar)", slug="archive-tar")
-    name = _text(block[:100])
-    if block[257:265] == _MAGICS[0] and block[345]:
-        name = _text(block[345:500]) + b"/" + name
-    kind = block[156:157]
-    return Header(
+    name = name.partition(b"\0")[0]
+    if magic == _MAGICS[0] and prefix[0]:
+        name = prefix.partition(b"\0")[0] + b"/" + name
+    # Its own __init__ would take a fifth of the time of unpacking a small file.
+    header = object.__new__(Header)
+    header.__dict__.update(
         name=name,
         kind=FILE if kind == b"\0" else kind,
-        size=_size(block[124:136]),
-        mode=_octal(block[100:108], "mode"),
-        mtime=_octal(block[136:148], "time"),
-        link=_text(block[157:257]),
+        size=_size(size),
+        mode=_octal(mode, "mode"),
+        mtime=_octal(mtime, "time"),
+        link=link.partition(b"\0")[0],
     )
+    return header
+
+
+def _sum(block: bytes) -> int:
+    """The sum of 512 bytes: half a block's is below the modulus of adler32 (RFC 1950)."""
+    first, second = zlib.adler32(block[:256]), zlib.adler32(block[256:])
+    return (first & 0xFFFF) + (second & 0xFFFF) - 2
 
 
 def parse_pax(data: bytes) -> dict[bytes, bytes]:
@@ -150,10 +162,6 @@ def parse_pax(data: bytes) -> dict[bytes, bytes]:
         found[key] = value
         position = end
     return found
-
-
-def _text(field: bytes) -> bytes:
-    return field.split(b"\0", 1)[0]
 
 
 def _octal(field: bytes, what: str) -> int:

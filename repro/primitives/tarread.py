@@ -88,8 +88,9 @@ class TarReader:
             yield piece
 
     def _skip(self) -> None:
-        for _ in self.data():
-            pass
+        if self._left:
+            for _ in self.data():
+                pass
 
     def _next(self) -> Header | None:
         extra: dict[bytes, bytes] = {}
@@ -110,13 +111,14 @@ class TarReader:
             extra.update(more)
 
     def _complete(self, header: Header, extra: dict[bytes, bytes]) -> Header:
-        header = replace(
-            header,
-            name=extra.get(b"path", header.name),
-            link=extra.get(b"linkpath", header.link),
-        )
-        self._member = header.name
-        if extra.get(b"size", b"%d" % header.size) != b"%d" % header.size:
+        if extra:
+            header = replace(
+                header,
+                name=extra.get(b"path", header.name),
+                link=extra.get(b"linkpath", header.link),
+            )
+            self._member = header.name
+        if extra and extra.get(b"size", b"%d" % header.size) != b"%d" % header.size:
             refuse(header.name, "has two different sizes")
         if header.kind != tarformat.FILE and header.size:
             refuse(header.name, "is no plain file but has data")
@@ -176,6 +178,11 @@ class TarReader:
         return piece
 
     def _exactly(self, count: int) -> bytes:
+        piece = self._chunk[:count]
+        if len(piece) == count:  # nearly always all of it is there
+            self._chunk = self._chunk[count:]
+            self._consumed += count
+            return bytes(piece)
         found = bytes(self._some(count)) if count else b""
         while len(found) < count:
             found += self._some(count - len(found))

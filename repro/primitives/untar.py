@@ -109,6 +109,7 @@ class _Target:
         self._made: dict[bytes, bytes] = {}
         self._times: list[tuple[list[bytes], int]] = []
         self._last_time = 0
+        self._masked = bool(_umask() & 0o755)
 
     def close(self) -> None:
         for _, fd in self._chain:
@@ -135,7 +136,8 @@ class _Target:
             parent = self._open(parts[:-1], create=False)
             fd = os.open(parts[-1], _FOLDER, dir_fd=parent)
             try:
-                os.fchmod(fd, 0o755)  # whatever the umask is
+                if self._masked:
+                    os.fchmod(fd, 0o755)
                 os.utime(fd, (mtime, mtime))
             finally:
                 os.close(fd)
@@ -183,7 +185,8 @@ class _Target:
             for piece in reader.data():
                 while piece:
                     piece = piece[os.write(fd, piece) :]
-            os.fchmod(fd, mode)
+            if self._masked:
+                os.fchmod(fd, mode)
             os.utime(fd, (header.mtime, header.mtime))
         finally:
             os.close(fd)
@@ -248,6 +251,14 @@ class _Target:
         elif kind not in (b"", tarformat.FOLDER):
             refuse(member.name if member else path, "lies below something that is no folder")
         return os.open(parts[-1], _FOLDER, dir_fd=fd)
+
+
+def _umask() -> int:
+    """The umask, without changing it (proc(5)); all bits where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/self/status").read_text("ascii", "replace")
+        return int(text.split("\nUmask:", 1)[1].split(None, 1)[0], 8)
+    return 0o777
 
 
 def _translated(error: OSError, name: bytes) -> ArchiveError | StorageError:

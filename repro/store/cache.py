@@ -155,8 +155,11 @@ class Cache:
         """
         layers = version if isinstance(version, Sequence) else version.layers
         self._check_space(layers)
-        calls = [partial(self.layer, source, layer, observer) for layer in layers]
-        return in_threads(calls, min(2, os.cpu_count() or 1))
+        # The biggest first: the threads then end at about the same time.
+        order = sorted(range(len(layers)), key=lambda number: -layers[number].uncompressed_size)
+        calls = [partial(self.layer, source, layers[number], observer) for number in order]
+        places = in_threads(calls, min(4, os.cpu_count() or 1))
+        return [place for _, place in sorted(zip(order, places, strict=True))]
 
     def layer(self, source: LayerSource, layer: Layer, observer: Observer = silent) -> Path:
         """One layer's unpacked folder; see ``layers``."""
