@@ -163,8 +163,6 @@ def _content_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  size      {document['size']} bytes"
         yield f"  sha256    {document['sha256']}"
     yield f"  checked   {document['checked']}"
-    if document["thin"]:
-        yield from _thin_lines(document["thin"])
 
 
 def _layer_lines(layer: Mapping[str, Any]) -> Iterator[str]:
