@@ -56,7 +56,7 @@ def log(path: Path, tag: str | None) -> dict[str, Any]:
     Reads small documents only; layers are neither read nor checked. Raises UsageError on
     an unknown tag, ArchiveError.
     """
-    with Archive.open(path) as archive:
+    with Archive.open(path, thin=True) as archive:
         default = archive.version(None)
         wanted = archive.version(tag) if tag is not None else None
         versions = [
