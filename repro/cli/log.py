@@ -17,6 +17,7 @@ HELP = """List the versions in an archive, the newest first.
 Each line: tag, identity, time of the snapshot, bytes that the file needs for it beyond all older
 versions, outputs, git commit ("+": files were changed), outcome of the self-test; then
 the message (snapshot -m). A star marks the version that ARCHIVE without :TAG means.
+"folded": its large data share their bytes with a newer version, which only repro reads.
 """
 
 
@@ -66,6 +67,8 @@ def _facts(version: Mapping[str, Any]) -> str:
         f"{count} output{'' if count == 1 else 's'}",
         f"self-test {printable(version['self_test'] or 'unknown', 20)}",
     ]
+    if version["folded"]:
+        facts.append("folded")
     git = version["git"]
     if git and git["commit"]:
         facts.append(f"commit {printable(git['commit'], 12)[:12]}{'+' if git['changed'] else ''}")

@@ -21,7 +21,7 @@ import zstandard
 from repro.errors import ProjectError, StorageError
 from repro.image.plan import PlannedLayer
 from repro.image.source import chunks_of
-from repro.model.entry import EntryType, FileEntry
+from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import (
     ANNOTATION_KIND,
     ANNOTATION_TOC,
@@ -195,7 +195,10 @@ def _write_blob(
 ) -> BuiltLayer:
     fd, temporary = tempfile.mkstemp(prefix=".layer-", dir=blobs)
     try:
-        with os.fdopen(fd, "wb") as out, FrameWriter(out, level=level) as frames:
+        with (
+            os.fdopen(fd, "wb") as out,
+            FrameWriter(out, level=level, by_content=kind == LayerKind.DATA.value) as frames,
+        ):
             listed = _tar(members, frames)
             digest, diff_id = frames.finish()
             out.flush()

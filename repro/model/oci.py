@@ -33,6 +33,8 @@ RESULTS = "application/vnd.repro.results.v1.tar+zstd"
 LOCK = "application/vnd.repro.lock.v1+json"
 TOC = "application/vnd.repro.toc.v1+json+zstd"
 SBOM = "application/vnd.cyclonedx+json"
+FOLDED = "application/vnd.repro.folded.v1+json"
+FOLDED_PIECES = "application/vnd.repro.folded.pieces.v1"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 LABEL_SCHEMA = "org.repro.schema"

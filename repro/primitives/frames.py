@@ -1,4 +1,5 @@
-"""zstd in frames of 4 MiB: reachable in the middle, packed and unpacked in parallel.
+"""zstd in frames of 4 MiB, or cut by content: reachable in the middle, packed and unpacked in
+parallel.
 
 One stream of many frames is ordinary zstd (RFC 8878, section 3). python-zstandard's
 ``decompress`` and ``decompressobj`` stop silently after the first frame, hence
@@ -14,12 +15,13 @@ import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from repro.errors import ArchiveError
+from repro.primitives.cutpoints import LONGEST, cut_point
 from repro.primitives.digest import Digest
 from repro.primitives.pipes import SideHash
 
@@ -41,14 +43,25 @@ class FrameWriter:
     """Compress what is written into frames; hashes both sides.
 
     ``diff_id`` is the digest of the bytes written, ``digest`` that of the compressed
-    ones, ``frames`` the compressed length of each frame. The result does not depend on
-    the number of threads. A context manager: leaving it early ends the threads.
+    ones, ``frames`` the compressed length of each frame. ``by_content`` cuts frames where the
+    content says (cutpoints), so that two streams which differ in one place have all other
+    frames in common. The result does not depend on the number of threads. A context
+    manager: leaving it early ends the threads.
     """
 
-    def __init__(self, out: BinaryIO, *, level: int = 3, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        out: BinaryIO,
+        *,
+        level: int = 3,
+        threads: int | None = None,
+        by_content: bool = False,
+    ) -> None:
         workers = threads or min(4, os.cpu_count() or 1)
         self._out = out
         self._level = level
+        self._most = LONGEST if by_content else FRAME
+        self._cut: Callable[[memoryview], int] = cut_point if by_content else len
         self._local = threading.local()
         # Loaded by who packs: readers do not need it (docs/decisions/0005).
         from concurrent.futures import ThreadPoolExecutor
@@ -76,19 +89,27 @@ class FrameWriter:
         self._pieces.append(data)
         self._held += len(data)
         self.written += len(data)
-        while self._held >= FRAME:
-            joined = memoryview(b"".join(self._pieces))
-            self._pieces = [joined[FRAME:]]
-            self._held -= FRAME
-            self._submit(joined[:FRAME])
+        if self._held >= self._most:
+            self._submit_all(least=self._most)
 
     def finish(self) -> tuple[Digest, Digest]:
-        """Write the last frame; (digest, diff_id)."""
-        if self._held or not self.written:
-            self._submit(memoryview(b"".join(self._pieces)))
+        """Write the last frames; (digest, diff_id)."""
+        if self.written:
+            self._submit_all(least=1)
+        else:
+            self._submit(memoryview(b""))
         while self._pending:
             self._drain()
         return Digest(self._packed.hexdigest()), self._plain.finish()
+
+    def _submit_all(self, least: int) -> None:
+        """Frames from what is held, as long as that has ``least`` bytes."""
+        left = memoryview(b"".join(self._pieces))
+        while len(left) >= least:
+            size = self._cut(left[: self._most])
+            self._submit(left[:size])
+            left = left[size:]
+        self._pieces, self._held = [left], len(left)
 
     def _submit(self, frame: memoryview) -> None:
         self._plain.update(frame)

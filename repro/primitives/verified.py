@@ -1,11 +1,13 @@
-"""Reading a range of a file, and reading with the digest checked."""
+"""Reading a range of a file, several of them as one, and reading with the digest checked."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import BinaryIO, NoReturn
 
 from repro.primitives.digest import Digest
@@ -47,6 +49,51 @@ class RangeReader(io.RawIOBase):
 
     def tell(self) -> int:
         """The position inside the range."""
+        return self._position
+
+
+class JoinedReader(io.RawIOBase):
+    """Ranges of open files one behind the other, as one seekable stream.
+
+    ``parts`` are (descriptor, offset, size) with sizes over 0; the descriptors stay the
+    caller's. Ends early when one of the files does.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, int, int]]) -> None:
+        super().__init__()
+        self._parts = tuple(parts)
+        self._ends = list(accumulate(size for _, _, size in parts))
+        self._size = self._ends[-1] if self._ends else 0
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fill ``buffer`` as far as one range goes; the number of bytes."""
+        if self._position >= self._size:
+            return 0
+        number = bisect_right(self._ends, self._position)
+        fd, offset, size = self._parts[number]
+        inside = self._position - (self._ends[number] - size)
+        view = memoryview(buffer)[: size - inside]  # type: ignore[arg-type]
+        count = os.preadv(fd, [view], offset + inside) if view else 0
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move inside the stream."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = min(max(base + offset, 0), self._size)
+        return self._position
+
+    def tell(self) -> int:
+        """The position inside the stream."""
         return self._position
 
 

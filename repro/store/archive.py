@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -14,6 +13,7 @@ from repro.errors import ArchiveError, StorageError, UsageError
 from repro.model.oci import (
     CIRCUMSTANCES,
     CLAIMS,
+    FOLDED_PIECES,
     LABEL_CLAIMS,
     LOCK,
     LOCK_SCHEMA,
@@ -26,18 +26,19 @@ from repro.model.oci import (
     text,
 )
 from repro.model.ports import OutputFile
-from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims, Recording
+from repro.model.recording import CIRCUMSTANCES_SCHEMA, Claims, Recording, is_absolute
 from repro.primitives import tarformat
 from repro.primitives.aside import in_threads
 from repro.primitives.canonical import MAX_BYTES, load
 from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, Tally, silent
 from repro.primitives.texts import printable
-from repro.primitives.verified import RangeReader, VerifiedReader
+from repro.primitives.verified import VerifiedReader
 from repro.store import documents
-from repro.store.blobs import Span
+from repro.store.blobs import Pieces, Span, open_place, place_size
 from repro.store.catalog import (
     VersionInfo,
+    check_entries,
     check_manifest_json,
     layer_list,
     newer_schema,
@@ -72,6 +73,7 @@ class Archive:
         self._roles: dict[Digest, str] = {}
         self.omitted: frozenset[Digest] = frozenset()
         """Blobs of layers that a thin archive lacks on purpose."""
+        self._head_read = 0
         head = self._head()
         layout, index = head[documents.OCI_LAYOUT], head[documents.INDEX_JSON]
         newer = newer_schema(layout, index, self._read_named)
@@ -83,8 +85,12 @@ class Archive:
             )
         if layout != documents.LAYOUT:
             raise ArchiveError("oci-layout is not what repro writes", slug="archive-format")
-        self.versions: tuple[VersionInfo, ...] = read_versions(read_index(index), self._read_named)
-        check_manifest_json(head[documents.MANIFEST_JSON], self.versions)
+        self._folding, entries = Folding.read(read_index(index), self._read_named)
+        check_entries(entries)
+        self.versions: tuple[VersionInfo, ...] = read_versions(entries, self._read_named)
+        visible = [each for each in self.versions if each.tag not in self.folded]
+        check_manifest_json(head[documents.MANIFEST_JSON], visible)
+        self._folding.attach(self._spans())
         self.readme = head[documents.README].decode("utf-8", "replace")
         left_out = omitted(self.versions)
         self.omitted = frozenset(each for each in left_out if self.locate(each) is None)
@@ -136,6 +142,16 @@ class Archive:
             os.close(self._fd)
             self._fd = -1
 
+    @property
+    def folded(self) -> frozenset[str]:
+        """Tags of versions with a layer kept in pieces: other programs do not see them."""
+        return self._folding.tags
+
+    @property
+    def folded_bytes(self) -> Mapping[Digest, int]:
+        """Blobs kept in pieces, and the bytes of the file that each does not share."""
+        return self._folding.own_bytes()
+
     def version(self, tag: str | None) -> VersionInfo:
         """The version with this tag; None means the one added last. Raises UsageError."""
         if tag is None:
@@ -149,11 +165,11 @@ class Archive:
             slug="no-version",
         )
 
-    def locate(self, digest: Digest) -> Span | None:
+    def locate(self, digest: Digest) -> Span | Pieces | None:
         """Where a blob lies in the file (unverified: for copying into another archive)."""
         member = self._members.get(documents.blob_name(digest))
         if member is None:
-            return None
+            return self._folding.locate(digest)
         return Span(fd=self._fd, offset=member.offset, size=member.size)
 
     def read_blob(self, descriptor: Descriptor, limit: int = MAX_BYTES) -> bytes:
@@ -171,12 +187,12 @@ class Archive:
         if descriptor.digest in self.omitted:
             raise refuse_thin(self._label)
         name = self._role(descriptor)
-        member = self._members.get(documents.blob_name(descriptor.digest))
-        if member is None:
+        place = self.locate(descriptor.digest)
+        if place is None:
             raise ArchiveError(f"{name} is missing", hint=AGAIN, slug="archive-format")
-        if member.size != descriptor.size:
+        if place_size(place) != descriptor.size:
             raise ArchiveError(
-                f"{name} has {member.size} bytes, its descriptor says {descriptor.size}",
+                f"{name} has {place_size(place)} bytes, its descriptor says {descriptor.size}",
                 slug="archive-digest",
             )
 
@@ -199,6 +215,7 @@ class Archive:
         data = self.read_blob(self._artifact_blob(version, RECORDING, CIRCUMSTANCES))
         circumstances = mapping(load(data, "circumstances"), "circumstances")
         _check_schema(circumstances, CIRCUMSTANCES_SCHEMA, "circumstances")
+        check_shape(circumstances)
         return Recording(claims=claims, claims_digest=found.digest, circumstances=circumstances)
 
     def lock_json(self, version: VersionInfo) -> dict[str, Any]:
@@ -308,7 +325,14 @@ class Archive:
 
     def _read_named(self, descriptor: Descriptor, role: str) -> bytes:
         self._roles.setdefault(descriptor.digest, role)
-        return self.read_blob(descriptor)
+        # One manifest may be listed many times: what is read again counts again.
+        self._head_read += descriptor.size
+        if self._head_read > _HEAD_LIMIT:
+            raise ArchiveError(
+                f"{self._label} has more than {_HEAD_LIMIT} bytes of manifests and configs",
+                slug="archive-limit",
+            )
+        return self.read_blob(descriptor, _DOCUMENT_LIMIT)
 
     def _head(self) -> dict[str, bytes]:
         found = {name: self._read_member(self._members[name]) for name in documents.HEAD}
@@ -330,7 +354,7 @@ class Archive:
         return found
 
     def _read_member(self, member: Member) -> bytes:
-        limit = _README_LIMIT if member.name == documents.README else MAX_BYTES
+        limit = _README_LIMIT if member.name == documents.README else _DOCUMENT_LIMIT
         if member.size > limit:
             raise ArchiveError(f"{member.name} is larger than {limit} bytes", slug="archive-limit")
         data = os.pread(self._fd, member.size, member.offset)

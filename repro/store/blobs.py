@@ -12,7 +12,9 @@ from repro.errors import ArchiveError
 from repro.model.oci import Descriptor
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
-from repro.primitives.verified import RangeReader, VerifiedReader
+from repro.primitives.verified import JoinedReader, RangeReader, VerifiedReader
+
+_BUFFER = 1 << 17  # smaller than the pieces that are hashed: those are not copied
 
 
 @frozen
@@ -24,11 +26,37 @@ class Span:
     size: int
 
 
+@frozen
+class Piece:
+    """``span`` is what the blob ``source`` holds from ``offset`` (bytes)."""
+
+    source: Digest
+    offset: int
+    span: Span
+
+
+@frozen
+class Pieces:
+    """A blob in pieces, one behind the other (store/folded.py).
+
+    ``family`` are all blobs of its archive that are in pieces, ``pool`` the blob of that
+    archive which holds what no whole one has.
+    """
+
+    pieces: tuple[Piece, ...]
+    family: frozenset[Digest]
+    pool: Digest | None
+
+
+Place = bytes | Path | Span | Pieces
+"""Bytes, a file that holds exactly them, a part of an open file, or several parts."""
+
+
 class BlobSource(Protocol):
     """Tells where a blob's bytes are; None when it has no such blob."""
 
-    def locate(self, digest: Digest) -> bytes | Path | Span | None:
-        """Bytes, a file that holds exactly them, or a part of an open file."""
+    def locate(self, digest: Digest) -> Place | None:
+        """Where they are, unverified."""
         ...
 
 
@@ -57,7 +85,7 @@ class Blobs:
             annotations=annotations or {},
         )
 
-    def locate(self, digest: Digest) -> bytes | Path | Span | None:
+    def locate(self, digest: Digest) -> Place | None:
         """Where the blob is; None when nowhere."""
         data = self._memory.get(digest)
         if data is not None:
@@ -88,17 +116,22 @@ class Blobs:
         return cast(BinaryIO, reader)
 
 
-def open_place(place: bytes | Path | Span) -> BinaryIO:
-    """A stream of a located blob; closing it leaves a span's file open."""
+def open_place(place: Place) -> BinaryIO:
+    """A seekable stream of a located blob; closing it leaves the files of spans open."""
     if isinstance(place, bytes):
         return io.BytesIO(place)
     if isinstance(place, Path):
         return place.open("rb")
-    return io.BufferedReader(RangeReader(place.fd, place.offset, place.size), 1 << 17)
+    if isinstance(place, Pieces):
+        spans = [piece.span for piece in place.pieces]
+        return io.BufferedReader(JoinedReader([(s.fd, s.offset, s.size) for s in spans]), _BUFFER)
+    return io.BufferedReader(RangeReader(place.fd, place.offset, place.size), _BUFFER)
 
 
-def place_size(place: bytes | Path | Span) -> int:
+def place_size(place: Place) -> int:
     """The blob's size in bytes."""
     if isinstance(place, bytes):
         return len(place)
+    if isinstance(place, Pieces):
+        return sum(piece.span.size for piece in place.pieces)
     return os.stat(place).st_size if isinstance(place, Path) else place.size

@@ -149,13 +149,18 @@ def read_index(data: bytes) -> list[Descriptor]:
     ]
     if documents.index_json(found) != data or document.get("mediaType") != INDEX:
         _refuse("index.json holds something that is not accepted")
-    for descriptor in found:
+    check_entries(found)
+    return found
+
+
+def check_entries(entries: Sequence[Descriptor]) -> None:
+    """Refuse entries of an index that are neither a tagged image nor a bare artifact."""
+    for descriptor in entries:
         tagged = set(descriptor.annotations) == {REF_NAME} and descriptor.platform is not None
         bare = not descriptor.annotations and descriptor.platform is None
         artifact = descriptor.artifact_type is not None
         if descriptor.media_type != MANIFEST or not (bare if artifact else tagged):
             _refuse("index.json holds an entry that is not accepted")
-    return found
 
 
 def read_versions(index: Sequence[Descriptor], read: ReadBlob) -> tuple[VersionInfo, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repro.model.oci import RECORDING, Descriptor
 from repro.primitives.digest import Digest
@@ -41,20 +41,24 @@ def named(versions: Sequence[VersionInfo]) -> list[Named]:
     return [Named(tags=tuple(each.tag for each in group), version=group[-1]) for group in found]
 
 
-def added_bytes(versions: Sequence[VersionInfo]) -> list[int]:
-    """The bytes of the file that each version needs beyond those before it, tar framing included."""
+def added_bytes(
+    versions: Sequence[VersionInfo], folded: Mapping[Digest, int] | None = None
+) -> list[int]:
+    """The bytes of the file that each version needs beyond those before it, tar framing included.
+
+    ``folded`` says what blobs kept in pieces do not share (``Archive.folded_bytes``).
+    """
+    apart = folded or {}
     seen: set[Digest] = set()
     added = []
     for version in versions:
         new = {d.digest: d for _, d in references(version) if d.digest not in seen}
         seen |= new.keys()
-        added.append(sum(member_bytes(each) for each in new.values()))
+        added.append(
+            sum(apart[each.digest] if each.digest in apart else member_bytes(each)
+                for each in new.values())
+        )  # fmt: skip
     return added
-
-
-def needed_bytes(versions: Sequence[VersionInfo]) -> int:
-    """The bytes of the file that hold what these versions refer to."""
-    return sum(added_bytes(versions))
 
 
 def member_bytes(descriptor: Descriptor) -> int:

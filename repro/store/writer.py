@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +16,7 @@ from repro.model.oci import (
     CONFIG,
     EMPTY,
     EMPTY_BYTES,
+    FOLDED,
     MANIFEST,
     REF_NAME,
     RESULTS,
@@ -31,14 +34,27 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
 from repro.primitives.frozen import frozen
-from repro.primitives.tarformat import Header, padding
+from repro.primitives.tarformat import BLOCK, Header, padding
 from repro.primitives.texts import printable
 from repro.store import documents
-from repro.store.blobs import Blobs, BlobSource, Span, open_place, place_size
+from repro.store.blobs import Blobs, BlobSource, Place, Span, open_place, place_size
+from repro.store.folding import Fold, plan_fold
 from repro.store.versions import Artifact, Version
 
 _KIND_ORDER = ("code", "packages", "runtime", "system", "base", "data")
 _PIECE = 8 << 20
+_FOLDED_NOTE = "\nFOLDED VERSIONS\n"
+_FOLDED_TEXT = """These older versions share most of a large data layer with a newer one. What they share
+is kept once, so other programs see them neither in index.json nor in manifest.json:
+@TAGS@
+  repro verify FILE:TAG                          reads them as any other
+  repro export FILE:TAG --oci-dir DIR            writes one whole, for any program
+  repro rollback FILE:TAG                        makes it the one that is kept whole
+Without repro: index.json ends with the artifact application/vnd.repro.folded.v1+json. Its
+first layer is a JSON document: "versions" holds their entries of index.json, and for each of
+"blobs" the "pieces" [number in "sources", offset, size] that make it, one behind the other:
+  tail -c +$((OFFSET+1)) blobs/sha256/SOURCE | head -c SIZE >>blobs/sha256/DIGEST
+"""
 _NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EIO)
 
 
@@ -66,21 +82,98 @@ def write_archive(
     every layer and artifact blob. ``clamp`` is the time of all members (seconds). The
     same arguments give the same bytes. Raises UsageError on a bad or doubled tag,
     ArchiveError when a blob is missing or has another size, StorageError when the disk
-    refuses; what stood at ``path`` is untouched then.
+    refuses; what stood at ``path`` is untouched then. Large data layers of versions before
+    the last are kept in pieces where that saves most of them (folding.py).
     """
     _check_tags(versions)
-    made = Blobs(others=[blobs])
-    documents_of = [_documents(version, made) for version in versions]
-    head = _head(name, versions, documents_of, readme)
-    order = _order(versions, documents_of)
     try:
-        with atomic_write(path) as out:
-            _write(out, head, order, made, clamp, observer)
+        with _planned(path.parent, name, versions, blobs, readme) as plan:
+            with atomic_write(path) as out:
+                _write(out, plan, clamp, observer)
     except OSError as error:
         raise StorageError(
             f"{printable(str(path))} cannot be written: {error.strerror}",
             hint="free some space, or write it elsewhere with -o FILE",
         ) from None
+
+
+def archive_size(
+    folder: Path, *, name: str, versions: Sequence[Version], blobs: BlobSource, readme: str
+) -> int:
+    """The bytes that ``write_archive`` would write; ``folder`` takes its scratch file."""
+    with _planned(folder, name, versions, blobs, readme) as plan:
+        head = sum(BLOCK + len(data) + padding(len(data)) for _, data in plan.head)
+        body = sum(BLOCK + size + padding(size) for size in plan.order.values())
+        return head + len(documents.FOLDERS) * BLOCK + body + len(tarformat.END)
+
+
+@frozen
+class _Plan:
+    """The head's members, the blobs in their order with sizes, and where all of them are."""
+
+    head: tuple[tuple[str, bytes], ...]
+    order: Mapping[Digest, int]
+    blobs: BlobSource
+
+
+@contextlib.contextmanager
+def _planned(
+    folder: Path, name: str, versions: Sequence[Version], blobs: BlobSource, readme: str
+) -> Iterator[_Plan]:
+    """What is to be written; good until the context is left."""
+    made = Blobs(others=[blobs])
+    found = [_documents(version, made) for version in versions]
+    with tempfile.TemporaryFile(dir=folder, prefix=".repro-pieces-") as scratch:
+        entries = [document.descriptors for document in found]
+        fold = plan_fold(versions, entries, made, scratch) if len(versions) > 1 else None
+        order = _order(versions, found)
+        readme = readme.partition(_FOLDED_NOTE)[0]
+        if fold is None:
+            head = _head(name, versions, found, readme)
+        else:
+            folded = _folded(fold, found[-1].descriptors[0], made)
+            order = _folded_order(order, fold, folded)
+            kept = [n for n, version in enumerate(versions) if version.tag not in fold.tags]
+            head = _head(
+                name, [versions[n] for n in kept], [found[n] for n in kept],
+                f"{readme}{_FOLDED_NOTE}{_note(versions, fold)}", folded[0],
+            )  # fmt: skip
+            made = Blobs(others=[made, _Pool(fold)])
+        yield _Plan(head=tuple(head), order=order, blobs=made)
+
+
+class _Pool:
+    """The blob of pieces, for the writer."""
+
+    def __init__(self, fold: Fold) -> None:
+        self._fold = fold
+
+    def locate(self, digest: Digest) -> Place | None:
+        pool = self._fold.pool
+        return self._fold.pool_place if pool is not None and pool.digest == digest else None
+
+
+def _folded(fold: Fold, image: Descriptor, made: Blobs) -> list[Descriptor]:
+    """The artifact of folded versions, its document and its pieces."""
+    blobs = [made.describe(fold.document.to_bytes(), FOLDED)]
+    blobs += [fold.pool] if fold.pool is not None else []
+    artifact = Artifact(artifact_type=FOLDED, blobs=tuple(blobs))
+    return [_artifact(artifact, image, made), *blobs]
+
+
+def _folded_order(
+    order: Mapping[Digest, int], fold: Fold, folded: Sequence[Descriptor]
+) -> dict[Digest, int]:
+    gone = {blob.digest for blob in fold.document.blobs}
+    empty = Descriptor(media_type=EMPTY, digest=Digest.of(EMPTY_BYTES), size=len(EMPTY_BYTES))
+    first = {each.digest: each.size for each in (*folded[:2], empty)}
+    rest = {digest: size for digest, size in order.items() if digest not in gone}
+    return {**first, **rest, **{each.digest: each.size for each in folded[2:]}}
+
+
+def _note(versions: Sequence[Version], fold: Fold) -> str:
+    tags = "\n".join(f"  {version.tag}" for version in versions if version.tag in fold.tags)
+    return _FOLDED_TEXT.replace("@TAGS@", tags)
 
 
 def manifest_digests(version: Version) -> list[Digest]:
@@ -139,9 +232,14 @@ def _artifact(artifact: Artifact, image: Descriptor, made: Blobs) -> Descriptor:
 
 
 def _head(
-    name: str, versions: Sequence[Version], made: Sequence[_Document], readme: str
+    name: str,
+    versions: Sequence[Version],
+    made: Sequence[_Document],
+    readme: str,
+    folded: Descriptor | None = None,
 ) -> list[tuple[str, bytes]]:
     descriptors = [each for document in made for each in document.descriptors]
+    descriptors += [folded] if folded is not None else []
     tagged = [
         documents.tagged(version.tag, document.manifest)
         for version, document in zip(versions, made, strict=True)
@@ -183,22 +281,15 @@ def _rank(kind: str) -> int:
     return _KIND_ORDER.index(kind) if kind in _KIND_ORDER else len(_KIND_ORDER)
 
 
-def _write(
-    out: BinaryIO,
-    head: Sequence[tuple[str, bytes]],
-    order: dict[Digest, int],
-    blobs: BlobSource,
-    clamp: int,
-    observer: Observer,
-) -> None:
-    for name, data in head:
+def _write(out: BinaryIO, plan: _Plan, clamp: int, observer: Observer) -> None:
+    for name, data in plan.head:
         out.write(tarformat.render(Header(name.encode(), size=len(data), mtime=clamp)))
         out.write(data + bytes(padding(len(data))))
     for name in documents.FOLDERS:
         out.write(tarformat.render(Header(name.encode(), tarformat.FOLDER, 0, 0o755, clamp)))
-    total, done = sum(order.values()), 0
-    for digest, size in order.items():
-        place = blobs.locate(digest)
+    total, done = sum(plan.order.values()), 0
+    for digest, size in plan.order.items():
+        place = plan.blobs.locate(digest)
         if place is None or place_size(place) != size:
             what = "is missing" if place is None else "has another size than its descriptor says"
             raise ArchiveError(f"blob {digest.short} {what}", slug="archive-format")
@@ -211,14 +302,14 @@ def _write(
     out.write(tarformat.END)
 
 
-def _copy(place: bytes | Path | Span, size: int, out: BinaryIO) -> None:
+def _copy(place: Place, size: int, out: BinaryIO) -> None:
     if isinstance(place, bytes):
         out.write(place)
         return
     copied = 0
     if isinstance(place, Span):
         copied = _clone(place.fd, place.offset, size, out)
-    else:
+    elif isinstance(place, Path):
         with place.open("rb") as stream:
             copied = _clone(stream.fileno(), 0, size, out)
     if copied < size:

@@ -153,6 +153,11 @@ def _definition(archive: Archive, version: VersionInfo, request: ExportRequest) 
     claims = archive.recording(version).claims
     if request.docker is not None:
         source = f"docker-archive\nFrom: {_relative(request.docker, request.apptainer)}"
+    elif version.tag in archive.folded:
+        raise UsageError(
+            f"apptainer cannot read {version.tag} from the archive: it is folded (`repro log`)",
+            hint="say --docker FILE as well: the definition then refers to that file",
+        )
     else:
         source = f"oci-archive\nFrom: {_relative(request.archive, request.apptainer)}"
     return apptainer_definition(claims, str(version.config_digest), source)

@@ -43,7 +43,7 @@ def history(archive: Archive) -> list[Past]:
     """All versions, oldest first: by the time of their snapshots, then in order of adding."""
     read = [(each, archive.recording(each.version)) for each in named(archive.versions)]
     dated = sorted(((_created(rec), each, rec) for each, rec in read), key=lambda item: item[0])
-    added = added_bytes([each.version for _, each, _ in dated])
+    added = added_bytes([each.version for _, each, _ in dated], archive.folded_bytes)
     return [
         Past(named=each, recording=recording, created=created, added=size)
         for (created, each, recording), size in zip(dated, added, strict=True)
@@ -60,7 +60,7 @@ def log(path: Path, tag: str | None) -> dict[str, Any]:
         default = archive.version(None)
         wanted = archive.version(tag) if tag is not None else None
         versions = [
-            _version(past, default.tag)
+            _version(past, default.tag, past.version.tag in archive.folded)
             for past in reversed(history(archive))
             if wanted is None or wanted.tag in past.tags
         ]
@@ -71,7 +71,7 @@ def log(path: Path, tag: str | None) -> dict[str, Any]:
         }
 
 
-def _version(past: Past, default: str) -> dict[str, Any]:
+def _version(past: Past, default: str, folded: bool) -> dict[str, Any]:
     facts = past.recording.circumstances
     test = facts.get("self_test")
     return {
@@ -82,6 +82,7 @@ def _version(past: Past, default: str) -> dict[str, Any]:
         "name": past.recording.claims.name,
         "created": past.created or None,
         "added": past.added,
+        "folded": folded,
         "outputs": len(past.recording.claims.outputs),
         "git": _git(facts),
         "self_test": _text(test.get("outcome")) if isinstance(test, Mapping) else None,

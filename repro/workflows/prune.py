@@ -11,9 +11,9 @@ from repro.primitives.events import Observer, silent
 from repro.primitives.frozen import frozen
 from repro.store.archive import Archive
 from repro.store.catalog import VersionInfo
-from repro.store.lineage import is_same, named, needed_bytes
+from repro.store.lineage import is_same, named
 from repro.workflows.log import history
-from repro.workflows.rewriting import rewrite
+from repro.workflows.rewriting import rewrite, size_with
 
 
 @frozen
@@ -61,23 +61,21 @@ def prune(
         raise UsageError("name the tags to drop, or say --keep N (one of the two)")
     if keep is not None and keep < 1:
         raise UsageError("--keep takes 1 or more", hint="to drop everything, delete the file")
-    seen: list[tuple[list[VersionInfo], list[VersionInfo], int]] = []
+    seen: list[tuple[list[VersionInfo], list[VersionInfo]]] = []
 
     def change(archive: Archive) -> Sequence[VersionInfo]:
         left = _left(archive, tags, keep)
         gone = [each for each in archive.versions if each not in left]
-        freed = needed_bytes(archive.versions) - needed_bytes(left)
-        seen.append((left, gone, freed))
+        seen.append((left, gone))
         return left
 
     if dry:
         with Archive.open(path) as archive:
-            change(archive)
-        ((left, gone, freed),) = seen
+            freed = path.stat().st_size - size_with(path, archive, change(archive))
     else:
         done = rewrite(path, change, clamp, observer)
-        ((left, gone, _),) = seen
         freed = done.before - done.after
+    ((left, gone),) = seen
     return Pruned(
         dropped=tuple(each.tag for each in gone),
         only_names=tuple(e.tag for e in gone if any(is_same(e, other) for other in left)),

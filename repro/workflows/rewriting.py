@@ -15,7 +15,7 @@ from repro.store.blobs import Blobs, BlobSource
 from repro.store.catalog import VersionInfo
 from repro.store.turn import turn
 from repro.store.versions import Version
-from repro.store.writer import manifest_digests, write_archive
+from repro.store.writer import archive_size, manifest_digests, write_archive
 from repro.workflows.sealing import readme_text
 
 Change = Callable[[Archive], Sequence[VersionInfo]]
@@ -66,6 +66,23 @@ def carried(versions: Sequence[VersionInfo]) -> list[Version]:
     return found
 
 
+def size_with(path: Path, archive: Archive, entries: Sequence[VersionInfo]) -> int:
+    """The bytes that ``rewrite`` to these entries would write; nothing is changed."""
+    name, readme = _texts(archive, entries[-1])
+    return archive_size(
+        path.parent, name=name, versions=carried(entries), blobs=archive, readme=readme
+    )
+
+
+def _texts(archive: Archive, default: VersionInfo) -> tuple[str, str]:
+    """Name and README of an archive with this default version."""
+    claims = archive.recording(default).claims
+    readme = archive.readme
+    if default.config_digest != archive.version(None).config_digest:
+        readme = readme_text(claims.name, default.config_digest, claims)
+    return claims.name, readme
+
+
 def _write(
     place: Path,
     archive: Archive,
@@ -73,14 +90,10 @@ def _write(
     clamp: int,
     observer: Observer,
 ) -> None:
-    default = entries[-1]
-    claims = archive.recording(default).claims
-    readme = archive.readme
-    if default.config_digest != archive.version(None).config_digest:
-        readme = readme_text(claims.name, default.config_digest, claims)
+    name, readme = _texts(archive, entries[-1])
     write_archive(
         place,
-        name=claims.name,
+        name=name,
         versions=carried(entries),
         blobs=archive,
         readme=readme,
