@@ -21,7 +21,7 @@ class Pattern:
     def __init__(self) -> None:
         self.count = 0
         self._nan = self._infinite = 0
-        self._flipped = 0
+        self._flipped = self._fractions = 0
         self._ratio: float | None = None
         self._same_ratio = True
         self._gap: float | None = None
@@ -37,6 +37,7 @@ class Pattern:
             self._infinite += old == old and new == new
             self._same_ratio = self._same_gap = self._shorter = False
             return
+        self._fractions += not (old.is_integer() and new.is_integer())
         self._flipped += math.isclose(old, -new, rel_tol=_ALIKE) and old != 0
         if len(self._values) < _ENOUGH:
             self._values.add((old, new))
@@ -88,7 +89,7 @@ class Pattern:
             return "one side holds the numbers of the other rounded to fewer digits"
         if self.count <= max(_ENOUGH, _FEW * total):
             return f"{self.count} of {total} numbers differ: perhaps single values were changed"
-        if self.count >= _MOST * total:
+        if self.count >= _MOST * total and 2 * self._fractions > self.count:
             return (
                 f"{self.count} of {total} numbers differ, in no common way: perhaps random numbers "
                 "without a seed, other input or another version of a library"

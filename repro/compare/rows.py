@@ -26,7 +26,7 @@ def compare_rows(
     found = _compare(old, new, columns, findings)
     if found.differences:
         order = _compare(_sorted(old), _sorted(new), columns, findings)
-        if not order.differences:
+        if len(order.differences) < len(found.differences):
             findings.drop(f"{where}: the order of its rows")
             found = order
     findings.merge(where, found)

@@ -65,6 +65,23 @@ def compare_books(old: Book, new: Book, findings: Findings) -> None:
 
 
 def _sheets(old: Sheet, new: Sheet, findings: Findings) -> None:
+    before = findings.count
+    _places(old, new, findings)
+    if findings.count > before + 1 and _rows(old) == _rows(new):
+        findings.explain(f"{old.name} holds the same rows in another order", once=True)
+
+
+def _rows(sheet: Sheet) -> list[list[tuple[str, str, str, str]]]:
+    """The rows of a sheet as a multiset, formulas aside: they name the places of others."""
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    for place, cell in sheet.cells.items():
+        row = place.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        shown = (place[: -len(row)], cell.kind, cell.text, cell.note)
+        found.setdefault(row, []).append(shown)
+    return sorted(map(sorted, found.values()))
+
+
+def _places(old: Sheet, new: Sheet, findings: Findings) -> None:
     for place, cell in old.cells.items():
         other = new.cells.get(place)
         where = f"{old.name}!{place}"

@@ -10,6 +10,7 @@ from repro.compare.findings import Findings
 from repro.compare.pixels import LIMIT, PixelCount
 
 _WINDOW, _STRIDE = 8, 4
+_ONE_PLACE = 0.1
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 Luma = Iterable[Sequence[float]]
 """Rows of brightness between 0 and 255, from the top."""
@@ -38,10 +39,21 @@ def judge_pixels(
         findings.note(f"no channel of any pixel is off by more than 2/255 ({where})")
     elif not _allowed(count, findings, similarity):
         findings.differ(where, f"{share}, {largest}")
+        findings.explain(_spread(count), once=True)
     if count.beyond:
         beyond = f"{100 * count.beyond / count.total:.2g} %"
         findings.note(f"{beyond} of the pixels are off by more than {LIMIT * 255:.0f}/255")
     return f"{share}, {largest}"
+
+
+def _spread(count: PixelCount) -> str:
+    left, top, right, bottom = count.box or (0, 0, count.total - 1, 0)
+    if (
+        count.box is not None
+        and (right - left + 1) * (bottom - top + 1) <= _ONE_PLACE * count.total
+    ):
+        return "what differs lies in one place of the picture: perhaps a label or single points"
+    return "what differs lies all over the picture: perhaps other data, colours or scales"
 
 
 def _allowed(count: PixelCount, findings: Findings, similarity: Callable[[], float | None]) -> bool:

@@ -177,9 +177,9 @@ def toml_pairs() -> Iterator[Pair]:
 
 def markup_pairs() -> Iterator[Pair]:
     base = (
-        '<?xml version="1.0"?>\n<gpx version="1.1"><wpt lat="46.57608333" lon="8.89241667">'
-        "<ele>2376</ele><name>Lukmanier</name></wpt></gpx>\n"
-    ).encode()
+        b'<?xml version="1.0"?>\n<gpx version="1.1"><wpt lat="46.57608333" lon="8.89241667">'
+        b"<ele>2376</ele><name>Lukmanier</name></wpt></gpx>\n"
+    )
     yield from group(
         "xml", "route.gpx", base,
         benign={

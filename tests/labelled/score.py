@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from labelled.pair import Pair
+
 from repro.compare.judge import judge
 from repro.compare.memory import MemoryOutput
 from repro.model.outcome import Outcome
@@ -25,8 +26,8 @@ EXPECTED = {
 }
 # How the findings word what was left out, and so why a benign pair differs.
 REMOVED = {
-    "time": r"\bdates?\b|\btimes?\b|timing|duration|history|DATE|\bcreated\b|\bDate\b|last_change",
-    "packing": r"compress|packed|chunks|how hard|layout|laid out|lie in the file|protocol|written",
+    "time": r"\bdates?\b|\btimes?\b|timing|duration|history|DATE|\bcreated\b|\bDate\b|last_change|CreationDate|/modified|/created",
+    "packing": r"compress|packed|chunks|how hard|layout|/Filter|laid out|lie in the file|protocol|written",
     "order": r"\border\b",
     "format": r"how numbers|how a number|white space|quotes|encoding",
     "endings": r"line endings",
@@ -58,11 +59,11 @@ GUESSED = {
 }
 # How the differences themselves are worded; what they say is a fact and no guess.
 STATED = {
-    "rows": r"more or fewer rows|number of (rows|items|cells|lines|pieces|outputs)|lines? (added|missing)|added|^missing"
+    "rows": r"more or fewer rows|number of (rows|items|cells|lines|pieces|outputs)|other sheets|lines? (added|missing)|added|^missing"
     r"|lines: \d+ recorded|only in|on one side only|other (objects|elements)",
     "type": r"another (type|kind|order of storage)|other columns",
     "shape": r"another (shape|size)",
-    "text": r"text differs|header differs|value differs|lines differ|name differs|content differs",
+    "text": r"text differs|source differs|header differs|value differs|lines differ|name differs|content differs",
     "textnumber": r"a number in the text",
     "kind": r" became ",
     "date": r"date or time",
@@ -95,10 +96,8 @@ class Judged:
     def explained(self) -> bool:
         """Whether the expected cause is named, and no guess is made that is wrong."""
         allowed = {self.pair.cause, *self.pair.also}
-        if self.pair.label == "fault":
-            guesses = self.named & GUESSED.keys()
-            return bool(allowed & self.named) and guesses <= allowed
-        return self.pair.cause in self.named or bool(allowed & self.named)
+        guesses = self.named & GUESSED.keys() if self.pair.label == "fault" else set()
+        return self.pair.cause in self.named and guesses <= allowed
 
 
 def judged(pair: Pair) -> Judged:
@@ -133,9 +132,16 @@ def _matching(table: dict[str, str], texts: Iterable[str]) -> Iterable[str]:
     return [slug for slug, pattern in table.items() if re.search(pattern, joined, re.M)]
 
 
-def passes(found: Outcome) -> bool:
-    """Whether a pair with this outcome is told to be the same."""
-    return found.rank <= Outcome.EQUIVALENT.rank
+def missed(all_: Iterable[Judged]) -> list[Judged]:
+    """Planted faults and refused pairs that were told to be the same, or close."""
+    bad = (one for one in all_ if one.pair.label in ("fault", "opaque"))
+    return [one for one in bad if one.found.outcome.meets(Outcome.CLOSE)]
+
+
+def alarms(all_: Iterable[Judged]) -> list[Judged]:
+    """Benign pairs that were told to be different or could not be told."""
+    good = (one for one in all_ if one.pair.label == "benign")
+    return [one for one in good if one.found.outcome.rank > Outcome.EQUIVALENT.rank]
 
 
 def matrix(all_: Sequence[Judged]) -> str:

@@ -29,13 +29,22 @@ class FitsComparator(Comparator):
         left, right = parse_both(read_fits, old, new)
         findings = self._findings(task)
         one, two = _without_written(left, right, findings)
-        tiles = [place for place in one if place.endswith(_TILES) and place in two]
-        for place in tiles:
+        packed = [place for place in one if place.endswith(_TILES) and place in two]
+        tiles = list(packed)
+        for place in packed:
             if one[place] != two[place]:
                 findings.undecided(f"{place}, which this version does not decompress")
+                tiles.extend(_sizes(place, {**one, **two}))
         compare_contents(_without(one, tiles), _without(two, tiles), findings)
         findings.otherwise("how cards are laid out, or what fills a block")
         return findings.result(summary({p: leaf for p, leaf in one.items() if ", card" not in p}))
+
+
+def _sizes(tile: str, places: Content) -> list[str]:
+    """The cards beside compressed tiles that say how long they are."""
+    unit = re.escape(tile.partition(", column")[0])
+    sizes = re.compile(rf"{unit}, card (PCOUNT|THEAP|TFORM\d+)(, comment)?")
+    return [place for place in places if sizes.fullmatch(place)]
 
 
 def _without(content: Content, places: list[str]) -> Content:

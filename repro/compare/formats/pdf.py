@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from repro.compare.base import Beyond, Comparator, Malformed, Task, parse_both
@@ -32,6 +33,7 @@ _XMP_ATTRIBUTES = tuple(
     for name in (b"xmp:CreateDate", b"xmp:ModifyDate", b"xmp:MetadataDate", b"xmpMM:DocumentID")
 )
 _XREF_ENTRY = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \r| \n|\r\n)")
+_FILTERS = re.compile(rb"/Filter\s*(?:/\w+|\[[^\]]{0,200}\])")
 _MAX_OBJECTS = 500_000
 
 
@@ -123,8 +125,8 @@ def _piece(one: Piece, two: Piece, files: tuple[bytes, bytes], findings: Finding
         return
     left, right, removed = _scrub(one.data, two.data, _DROPS)
     if left != right and one.kind == "object":
-        left, right = _without_length(left), _without_length(right)
-        removed.append("/Length of packed streams")
+        left, right = _without_packing(left), _without_packing(right)
+        removed.append("/Length and /Filter of packed streams")
     elif left != right:
         left, right = _without_xref(left, files[0]), _without_xref(right, files[1])
         removed.append("the table of offsets")
@@ -135,9 +137,22 @@ def _piece(one: Piece, two: Piece, files: tuple[bytes, bytes], findings: Finding
         findings.differ(one.label, "its content differs", _show(left), _show(right))
 
 
-def _without_length(data: bytes) -> bytes:
-    # The length of a stream is checked by comparing the stream itself.
-    return re.sub(rb"/Length\s+\d+(?!\s+\d+\s+R)", b"/Length", data)
+def _without_packing(data: bytes) -> bytes:
+    """An object without length and filters of its stream, which is compared unpacked."""
+    found = re.sub(rb"/Length\s+\d+(?!\s+\d+\s+R)", b"/Length", data)
+    if data.endswith((b"stream\n", b"stream\r\n")) and _filters(data) is not None:
+        found = _FILTERS.sub(b"", found)
+    # White space counts inside strings only.
+    return found if b"(" in found else b" ".join(found.split())
+
+
+def _filters(head: bytes) -> list[bytes] | None:
+    """The names of a stream's filters in their order; None when one is not undone here."""
+    found = _FILTERS.findall(head)
+    names: list[bytes] = re.findall(rb"/(\w+)", found[0][len(b"/Filter") :]) if found else []
+    if len(found) > 1 or any(name not in _UNDO for name in names) or b"/DecodeParms" in head:
+        return None
+    return names
 
 
 def _without_xref(data: bytes, file: bytes) -> bytes:
@@ -174,13 +189,38 @@ def _stream(one: Piece, two: Piece, findings: Findings) -> None:
 
 
 def _inflated(piece: Piece) -> bytes:
-    if b"/FlateDecode" not in piece.head:
+    names = _filters(piece.head)
+    if names is None and b"/FlateDecode" not in piece.head:
         return piece.data
+    data = piece.data
     try:
-        return inflate_zlib(piece.data)
+        for name in [b"FlateDecode"] if names is None else names:
+            data = _UNDO[name](data)
     except Malformed:
-        # Chained filters or encryption: its bytes are what can be compared.
+        # Other filters or encryption: its bytes are what can be compared.
         return piece.data
+    return data
+
+
+def _ascii85(data: bytes) -> bytes:
+    try:
+        return base64.a85decode(data.strip().removesuffix(b"~>"), adobe=False)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def _hexadecimal(data: bytes) -> bytes:
+    digits = b"".join(data.partition(b">")[0].split())
+    try:
+        return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+# ISO 32000-1, 7.4: filters that are undone without parameters.
+_UNDO: dict[bytes, Callable[[bytes], bytes]] = {
+    b"FlateDecode": inflate_zlib, b"ASCII85Decode": _ascii85, b"ASCIIHexDecode": _hexadecimal,
+}  # fmt: skip
 
 
 def _scrub(

@@ -40,6 +40,7 @@ class PngComparator(Comparator):
             return findings.result("another size or kind of pixel")
         left, right = parse_both(lambda data: scanlines(parse_png(data)), old, new)
         if left == right and one.colours == two.colours:
+            findings.otherwise("how the pixels are packed")
             return findings.result(size)
         try:
             count = compare_pixels(one, two, left, right)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from repro.compare.arrays import Array
-from repro.compare.base import Beyond
+from repro.compare.base import Beyond, Malformed
 from repro.compare.contents import Blob, Leaf, Tree
 from repro.compare.pixels import MAX_SAMPLES
 
@@ -47,6 +47,8 @@ def _read(image: Any, fd: int) -> Iterator[tuple[str, Leaf]]:
     try:
         yield from _leaves(image, data)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError) as error:
+        if "truncated" in str(error):
+            raise Malformed(f"it is cut off ({str(error)[:100]})") from None
         raise Beyond(f"Pillow cannot decode it: {str(error)[:200]}") from None
 
 
