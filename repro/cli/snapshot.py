@@ -159,6 +159,11 @@ def _print(result: Snapshot, made: Thinned | None, json_: bool, quiet: bool) -> 
         context.print_json(document)
         return
     print(f"{result.path}  {result.digest}")
+    if result.packed.probe is not None:
+        from repro.report.stability import probe_lines
+
+        for line in probe_lines(result.packed.probe.to_json()):
+            print(line)
     if quiet:
         return
     if made is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from repro.primitives.frozen import frozen
 
 PROBE_SCHEMA = "repro.probe/1"
+STATES = ("varied", "failed", "not varied")
+"""What was done about an axis."""
 
 AXES: Mapping[str, str] = {
     "host-name": "host name",
@@ -72,7 +75,7 @@ class Spot:
         fields = value if isinstance(value, dict) else {}
         texts = [fields.get(name) for name in ("axis", "path", "text", "mend")]
         line, cell = _count(fields.get("line")), _count(fields.get("cell"))
-        if not all(isinstance(text, str) for text in texts) or line is None:
+        if not all(isinstance(text, str) for text in texts) or not texts[0] or line is None:
             return None
         axis, path, text, mend = map(str, texts)
         return cls(
@@ -104,6 +107,20 @@ class AxisTried:
             "axis": self.axis, "state": self.state, "usual": self.usual, "varied": self.varied,
             "why": self.why, "held": self.held,
         }  # fmt: skip
+
+    @classmethod
+    def parse(cls, value: object) -> AxisTried | None:
+        """The axis, None for what is none."""
+        fields = value if isinstance(value, dict) else {}
+        axis, state = fields.get("axis"), fields.get("state")
+        if not isinstance(axis, str) or not axis or state not in STATES:
+            return None
+        held = fields.get("held")
+        return cls(
+            axis=axis, state=str(state), usual=str(fields.get("usual", "")),
+            varied=str(fields.get("varied", "")), why=str(fields.get("why", "")),
+            held=held if isinstance(held, str) else None,
+        )  # fmt: skip
 
 
 @frozen
@@ -153,7 +170,7 @@ class OutputClass:
         return cls(
             path=path,
             stability=words[word],
-            axes=tuple(axis for axis in _list(fields.get("axes")) if isinstance(axis, str)),
+            axes=_texts(fields.get("axes")),
             together=fields.get("together") is True,
             worst=str(fields.get("worst", "")),
             summary=str(fields.get("summary", "")),
@@ -174,6 +191,17 @@ class Proposal:
     def to_json(self) -> dict[str, Any]:
         """The proposal inside a probe's document."""
         return {"why": self.why, "outputs": list(self.outputs), "lines": list(self.lines)}
+
+    @classmethod
+    def parse(cls, value: object) -> Proposal | None:
+        """The proposal, None for what is none."""
+        fields = value if isinstance(value, dict) else {}
+        why = fields.get("why")
+        if not isinstance(why, str):
+            return None
+        return cls(
+            why=why, outputs=_texts(fields.get("outputs")), lines=_texts(fields.get("lines"))
+        )
 
 
 @frozen
@@ -200,13 +228,37 @@ class Probe:
         }
 
 
-def recorded_classes(circumstances: Mapping[str, Any]) -> Mapping[str, OutputClass]:
-    """The classes that an archive's recording holds, by path; none when it was not probed."""
+def recorded_probe(circumstances: Mapping[str, Any]) -> Probe | None:
+    """The probe in an archive's recording, without what is malformed in it.
+
+    None when it was not probed, or by a repro of another schema.
+    """
     document = circumstances.get("probe")
     if not isinstance(document, dict) or document.get("schema") != PROBE_SCHEMA:
-        return {}
-    found = [OutputClass.parse(item) for item in _list(document.get("outputs"))]
-    return {each.path: each for each in found if each is not None}
+        return None
+    axes = [AxisTried.parse(item) for item in _list(document.get("axes"))]
+    outputs = [OutputClass.parse(item) for item in _list(document.get("outputs"))]
+    proposals = [Proposal.parse(item) for item in _list(document.get("proposals"))]
+    seconds = document.get("seconds")
+    known = isinstance(seconds, str) and re.fullmatch(r"\d{1,9}(?:\.\d{1,6})?", seconds)
+    return Probe(
+        reruns=_count(document.get("reruns")) or 0,
+        seconds=float(seconds) if known and isinstance(seconds, str) else 0.0,
+        axes=tuple(axis for axis in axes if axis is not None),
+        outputs=tuple(output for output in outputs if output is not None),
+        proposals=tuple(proposal for proposal in proposals if proposal is not None),
+        limits=_texts(document.get("limits")),
+    )
+
+
+def recorded_classes(circumstances: Mapping[str, Any]) -> Mapping[str, OutputClass]:
+    """The classes that an archive's recording holds, by path; none when it was not probed."""
+    found = recorded_probe(circumstances)
+    return {} if found is None else {each.path: each for each in found.outputs}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in _list(value) if isinstance(item, str) and item)
 
 
 def _list(value: object) -> list[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro.model.ports import Seal
+from repro.model.stability import OutputClass, Probe
 from repro.model.verdict import Comparison, Difference, OutputVerdict, Verdict
 from repro.primitives.resources import template
 
@@ -34,6 +35,8 @@ def verify_document(
     hints: Sequence[Mapping[str, Any]] = (),
     not_checked: Sequence[str] = (),
     partial: Mapping[str, Any] | None = None,
+    probe: Probe | None = None,
+    pinned: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document of a verification.
 
@@ -42,9 +45,11 @@ def verify_document(
     the other figures of ``report.resources``;
     ``environment`` has the host facts of ``author`` and ``reviewer``; ``hints`` are
     mappings with ``code`` and ``text``. Whatever else they hold is kept. ``partial`` says
-    which outputs were judged when not all were. ``verify_schema`` has the whole form.
+    which outputs were judged when not all were. ``probe`` is the author's stability probe as the
+    archive has it, ``pinned`` the second rerun; without them their fields are not there.
+    ``verify_schema`` has the whole form.
     """
-    return {
+    found = {
         "schema": VERIFY_SCHEMA,
         "tool": {"name": "repro", "version": tool_version},
         "archive": dict(archive),
@@ -56,6 +61,20 @@ def verify_document(
         "environment": {"author": {}, "reviewer": {}, **(environment or {})},
         "not_checked": list(not_checked),
     }
+    if pinned is not None:
+        found["pinned"] = dict(pinned)
+    if probe is not None:
+        found["probe"] = probe.to_json()
+        classes = {each.path: each for each in probe.outputs}
+        for output in found["outputs"]:
+            if output["path"] in classes:
+                output["stability"] = _stability(classes[output["path"]])
+    return found
+
+
+def _stability(known: OutputClass) -> dict[str, Any]:
+    document = known.to_json()
+    return {name: document[name] for name in ("class", "says", "axes", "worst", "places")}
 
 
 def outcome_document(verdict: Verdict) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from repro.report.escape import esc, esc_block
 from repro.report.machines import fact, machine_rows
 from repro.report.panels import TONES, badge
 from repro.report.resources import RESOURCES
+from repro.report.stability import pinned_section, probe_section
 from repro.report.tally import tally
 
 _MAX_ROWS = 100
@@ -147,6 +148,8 @@ def about_sections(document: Mapping[str, Any], left_out: Iterable[str]) -> str:
             _not_compared(document, left_out),
             _run(document),
             _machines(document),
+            pinned_section(document),
+            probe_section(document),
             _seal(document),
             _provenance(document),
             _ladder(),

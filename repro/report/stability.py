@@ -10,6 +10,7 @@ from repro.primitives.texts import printable
 from repro.report.escape import esc
 
 _MOST = 100
+_FEW = 5
 _STATES = {"varied": "varied", "failed": "the run failed", "not varied": "not varied"}
 _STABLE = "deterministic"
 
@@ -55,6 +56,99 @@ def _proposals(probe: Mapping[str, Any]) -> Iterator[str]:
             yield "    in repro.yml:"
         for line in lines:
             yield f"      {_indented(line)}"
+
+
+def probe_summary(document: Mapping[str, Any]) -> Iterator[str]:
+    """For a reviewer, below the verdict: what the author's probe said, in a few lines."""
+    probe = document.get("probe")
+    if not is_probe(probe) or not isinstance(probe, Mapping):
+        return
+    outputs = _tables(probe, "outputs")
+    unstable = [output for output in outputs if output.get("class") != _STABLE]
+    stable = len(outputs) - len(unstable)
+    yield f"author's probe: {stable} of {len(outputs)} outputs deterministic"
+    for output in unstable[:_FEW]:
+        yield f"  {_text(output.get('path'), 120)}: {printable(stability_text(output), 300)}"
+    if len(unstable) > _FEW:
+        yield f"  and {len(unstable) - _FEW} more"
+    names = [_name(axis) for axis in _tables(probe, "axes") if axis.get("state") != "varied"]
+    if names:
+        yield f"  not varied: {', '.join(names)}"
+
+
+def pinned_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """The second rerun of ``--pin-cpu``; nothing when none was asked for."""
+    pinned = document.get("pinned")
+    if not isinstance(pinned, Mapping):
+        return
+    yield f"pinned: {_headline(pinned)}"
+    for path, before, after in _drifts(pinned)[:_FEW]:
+        yield f"  {printable(path, 120)}: {printable(before, 20)}, pinned {printable(after, 20)}"
+    for text in _texts(pinned, "could_not"):
+        yield f"  could not: {printable(text, 300)}"
+
+
+def _headline(pinned: Mapping[str, Any]) -> str:
+    settings = _text(pinned.get("settings"), 400)
+    if pinned.get("failed"):
+        return f"no result: {_text(pinned['failed'], 300)}"
+    vanished, before = _texts(pinned, "vanished"), pinned.get("before")
+    count = len(before) if isinstance(before, Mapping) else 0
+    return (
+        f"{len(vanished)} of {count} drifts vanish in a second rerun with {settings}; the verdict "
+        "is of the first"
+    )
+
+
+def _drifts(pinned: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    before, outcomes = pinned.get("before"), pinned.get("outcomes")
+    if not isinstance(before, Mapping) or not isinstance(outcomes, Mapping) or not outcomes:
+        return []
+    return [(str(p), str(was), str(outcomes.get(p, "none"))) for p, was in before.items()]
+
+
+def pinned_section(document: Mapping[str, Any]) -> str:
+    """The second rerun as a section of the page; nothing when none was asked for."""
+    pinned = document.get("pinned")
+    if not isinstance(pinned, Mapping):
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row"><code>{esc(path, 300)}</code></th><td>{esc(before, 20)}</td>'
+        f"<td>{esc(after, 20)}</td></tr>"
+        for path, before, after in _drifts(pinned)[:_MOST]
+    )
+    could_not = "".join(f"<li>{esc(t, 400)}</li>" for t in _texts(pinned, "could_not")[:_MOST])
+    table = (
+        "<table><thead><tr><td></td><th>This rerun</th><th>Pinned</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+    return (
+        "<section><h2>Pinned to the author's processor</h2>"
+        f"<p>{esc(_headline(pinned), 900)}.</p>"
+        + (table if rows else "")
+        + (f'<h3>What could not be set</h3><ul class="notes">{could_not}</ul>' if could_not else "")
+        + "</section>"
+    )
+
+
+def numerics_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """For ``inspect``: the BLAS libraries of the run with their kernels, libm, threads."""
+    numerics = document.get("numerics")
+    if not isinstance(numerics, Mapping):
+        return
+    for blas in _tables(numerics, "blas")[:_FEW]:
+        version, kernel = blas.get("version"), blas.get("kernel")
+        yield (
+            f"  BLAS      OpenBLAS {_text(version or 'of unknown version', 40)}, kernel "
+            f"{_text(kernel or 'unknown', 40)}"
+        )
+    threads = numerics.get("threads")
+    given = threads.items() if isinstance(threads, Mapping) else ()
+    words = [f"{printable(str(name), 40)}={_text(value, 20)}" for name, value in given]
+    words.insert(0, f"{_text(numerics.get('processors'), 10)} processors")
+    if numerics.get("libm"):
+        words.append(f"libm of {_text(numerics['libm'], 60)}")
+    yield f"  numbers   {', '.join(words)}"
 
 
 def stability_text(stability: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from repro.model.outcome import Outcome
 from repro.primitives.texts import printable
+from repro.report.stability import pinned_lines, probe_summary
 from repro.report.tally import tally
 
 _MARKS = {
@@ -39,6 +40,8 @@ def verdict_lines(
     lines += [f"  !   {printable(text, 300)}" for text in document.get("warnings", ())]
     lines.append(_verdict(document, colour))
     lines += _hints(document)
+    lines += pinned_lines(document)
+    lines += probe_summary(document)
     text = "\n".join(lines)
     return (
         text.translate(_ASCII).encode("ascii", "backslashreplace").decode()

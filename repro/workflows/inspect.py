@@ -10,6 +10,7 @@ from repro.model.lock import Lock
 from repro.model.recording import Recording
 from repro.model.remote_input import RemoteSource
 from repro.model.scope import Scope
+from repro.model.stability import recorded_probe
 from repro.model.usage import Usage
 from repro.store.archive import Archive, VersionInfo
 from repro.store.contents import Contents
@@ -28,6 +29,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
         version = archive.version(tag)
         recording = archive.recording(version)
         lock = Lock.parse(archive.lock_json(version))
+        probe = recorded_probe(recording.circumstances)
         return {
             "schema": "repro.inspect/1",
             "archive": {
@@ -62,7 +64,7 @@ def inspect(path: Path, tag: str | None, *, contents: bool = False) -> dict[str,
             "run": run_facts(recording),
             "host": recording.circumstances.get("host", {}),
             "self_test": recording.circumstances.get("self_test", {}),
-            "probe": recording.circumstances.get("probe"),
+            "probe": None if probe is None else probe.to_json(),
             "numerics": recording.circumstances.get("numerics"),
             "not_observed": recording.circumstances.get("not_observed", []),
             "warnings": recording.circumstances.get("warnings", []),

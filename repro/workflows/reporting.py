@@ -10,6 +10,7 @@ from repro import __version__
 from repro.errors import ReproError
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
+from repro.model.stability import recorded_probe
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
 from repro.primitives.frozen import frozen
@@ -147,23 +148,56 @@ def document_of(found: Verification) -> dict[str, Any]:
             "log_tail": list(found.rerun.tail),
             "steps": [list(step.argv) for step in found.selection.claims.steps],
         },
-        environment={
-            "author": circumstances.get("host", {}),
-            "reviewer": dict(found.host),
-        },
+        environment=environments(found),
         hints=hints(found),
+        probe=recorded_probe(circumstances),
+        pinned=None if found.pinned is None else found.pinned.to_json(),
         not_checked=not_checked(found),
         partial=found.selection.to_json(),
         tool_version=__version__,
     )
 
 
+def environments(found: Verification) -> dict[str, dict[str, Any]]:
+    """The facts of both machines; BLAS kernels where an output drifted."""
+    from repro.workflows.numerics import Blas
+
+    host = found.recording.circumstances.get("host", {})
+    author, reviewer = dict(host), dict(found.host)
+    if found.blas:
+        there = Blas.recorded(found.recording.circumstances)
+        author["blas"], reviewer["blas"] = ([b.text for b in s] for s in (there, found.blas))
+    return {"author": author, "reviewer": reviewer}
+
+
+def _drift_hints(found: Verification) -> list[dict[str, str]]:
+    """What pinning showed, and what it would be asked about."""
+    if found.pinned is not None and found.pinned.vanished:
+        paths = ", ".join(found.pinned.vanished[:5])
+        return [
+            {"code": "cpu", "text": f"the processor: {paths} gave the recorded bytes in a second "
+             f"rerun with {found.pinned.settings()}; the verdict is of the first"}
+        ]  # fmt: skip
+    sides = environments(found)
+    old, new = (sides[side].get("blas") for side in ("author", "reviewer"))
+    if found.pinned is None and old and new and old != new:
+        return [
+            {"code": "other-blas", "text": f"the BLAS kernel: {' '.join(old)} there, "
+             f"{' '.join(new)} here (--pin-cpu reruns with theirs)"}
+        ]  # fmt: skip
+    return []
+
+
 def hints(found: Verification) -> list[dict[str, str]]:
     """What may explain a mismatch; the reports word each as a guess ("perhaps")."""
+    from repro.compare.causes import place_causes
+
     verdict = found.verdict.outcome
+    listed = _drift_hints(found)
     if verdict.rank <= Outcome.CLOSE.rank:
-        return []
-    listed = []
+        return listed
+    places = list(place_causes(found.verdict, found.recording.circumstances))
+    listed = [*places, *listed]
     if found.selection.left_out:
         steps = ", ".join(found.selection.left_out)
         listed.append(
@@ -172,7 +206,7 @@ def hints(found: Verification) -> list[dict[str, str]]:
         )  # fmt: skip
     self_test = found.recording.circumstances.get("self_test", {})
     outcome = self_test.get("outcome") if isinstance(self_test, dict) else None
-    if outcome in ("different", "missing", "undecided"):
+    if outcome in ("different", "missing", "undecided") and not places:
         listed.append(
             {
                 "code": "unstable",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ from repro.workflows.selection import Selection, select
 from repro.workflows.verify_request import VerifyRequest
 
 if TYPE_CHECKING:
+    from repro.model.pinned import Pinned
     from repro.model.verdict import Verdict
+    from repro.workflows.numerics import Blas
 
 
 @frozen
@@ -47,6 +50,8 @@ class Verification:
     lock: Mapping[str, Any]
     recorded: Mapping[str, OutputFile]
     host: Mapping[str, object]
+    blas: tuple[Blas, ...] = ()
+    pinned: Pinned | None = None
 
 
 class Verifier:
@@ -95,6 +100,11 @@ class Verifier:
         recorded = {p: o for p, o in recorded.items() if wanted is None or p in wanted}
         from repro.observe.host import host_facts
 
+        verdict = self._judge(version, recording, selection, recorded, outcome)
+        blas, pinned = self._numerics(
+            sandbox, layers, folder, verdict, recording, selection,
+            lambda again: self._judge(version, recording, selection, recorded, again),
+        )  # fmt: skip
         return Verification(
             path=request.archive,
             name=recording.claims.name,
@@ -103,14 +113,48 @@ class Verifier:
             recording=recording,
             selection=selection,
             expected=expected,
-            verdict=self._judge(version, recording, selection, recorded, outcome),
+            verdict=verdict,
             seal=seal,
             rerun=outcome,
             layers=tuple(layers),
             lock=self._archive.lock_json(version),
             recorded=recorded,
             host=host_facts(),
+            blas=blas,
+            pinned=pinned,
         )
+
+    def _numerics(
+        self, sandbox: Sandbox, layers: list[str], folder: Path, verdict: Verdict,
+        recording: Recording, selection: Selection, judge: Callable[[Rerun], Verdict],
+    ) -> tuple[tuple[Blas, ...], Pinned | None]:  # fmt: skip
+        """Where outputs drifted: this machine's BLAS kernels, and the pinned rerun if asked for."""
+        from repro.workflows.pinning import drifted, pin, setting
+
+        before = drifted(verdict)
+        if not before:
+            return (), None
+        from repro.observe.processor import flags
+        from repro.workflows.numerics import Blas, Numerics
+
+        claims = selection.claims
+        asked = Numerics(sandbox, layers, claims, folder / "asked")
+        blas = tuple(asked.blas(each.path) for each in Blas.recorded(recording.circumstances))
+        if not self._request.pin_cpu:
+            return blas, None
+        cpus = os.sched_getaffinity(0)
+        wanted = setting(
+            recording.circumstances, claims, flags(), cpus, sandbox.guises, asked
+        )  # fmt: skip
+        (folder / "pinned").mkdir()
+        return blas, pin(
+            before, wanted, sandbox=sandbox, layers=layers, claims=claims,
+            folder=folder / "pinned", terms=self._terms(), judge=judge, observer=self._observer,
+        )  # fmt: skip
+
+    def _terms(self) -> Terms:
+        request = self._request
+        return Terms(timeout=request.timeout, network=request.network, limits=request.limits)
 
     def _expect(self, recording: Recording, selection: Selection, folder: Path) -> Expectation:
         """Say what is to be expected before it begins, and what of it this machine lacks."""
@@ -150,13 +194,13 @@ class Verifier:
         self, sandbox: Sandbox, layers: list[str], selection: Selection, folder: Path,
         author: Usage,
     ) -> Rerun:  # fmt: skip
-        request, claims = self._request, selection.claims
+        claims = selection.claims
         outcome = rerun(
             sandbox,
             layers,
             claims,
             folder,
-            Terms(timeout=request.timeout, network=request.network, limits=request.limits),
+            self._terms(),
             observer=self._observer,
         )
         if outcome.exit != 0:

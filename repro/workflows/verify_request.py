@@ -15,7 +15,8 @@ class VerifyRequest:
     """What to verify and how. ``timeout`` in seconds limits each step.
 
     ``limits`` stand before the archive's own; ``full_seal`` refuses a run of which something
-    is not enforced. ``only`` are patterns of the outputs to be judged; none: all.
+    is not enforced. ``only`` are patterns of the outputs to be judged; none: all. ``pin_cpu``:
+    when outputs drift, rerun once more as the recorded processor would.
     """
 
     archive: Path
@@ -30,3 +31,4 @@ class VerifyRequest:
     network: str = "none"
     reviewer: Mapping[str, object] | None = None
     only: tuple[str, ...] = ()
+    pin_cpu: bool = False
