@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Iterator, Set
-from typing import NoReturn
+from collections.abc import Container, Iterator, Mapping, Set
+from typing import Any, NoReturn, Protocol
 
 from repro.errors import ArchiveError
 from repro.model.oci import Layer, mapping, text, whole
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
-from repro.store.archive import Archive
 from repro.store.catalog import VersionInfo
 
 _WHITEOUT = ".wh."
@@ -35,11 +34,19 @@ class Place:
     target: str | None = None
 
 
+class FileLists(Protocol):
+    """Where file lists come from: an archive, or a registry."""
+
+    def file_list(self, version: VersionInfo, diff_id: Digest) -> list[Mapping[str, Any]]:
+        """The entries of a layer's file list."""
+        ...
+
+
 class Contents:
     """What an image shows, and what lies hidden below; from file lists, no layer is read."""
 
     def __init__(
-        self, archive: Archive, version: VersionInfo, without: Container[Digest] = ()
+        self, archive: FileLists, version: VersionInfo, without: Container[Digest] = ()
     ) -> None:
         """Reads the file lists, but not of layers with a diff_id in ``without``.
 
