@@ -15,6 +15,7 @@ from repro.errors import ArchiveError, RuntimeUnavailable
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
+from repro.primitives.texts import printable
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -93,7 +94,7 @@ class Descriptor:
         artifact = fields.get("artifactType")
         return cls(
             media_type=text(fields.get("mediaType"), f"{what} mediaType"),
-            digest=Digest.parse(fields.get("digest")),
+            digest=Digest.parse(fields.get("digest"), what),
             size=whole(fields.get("size"), f"{what} size"),
             annotations=texts(fields.get("annotations", {}), f"{what} annotations"),
             artifact_type=None if artifact is None else text(artifact, f"{what} artifactType"),
@@ -160,7 +161,7 @@ class ImageConfig:
             cmd=tuple(text(item, "Cmd") for item in sequence(run.get("Cmd") or [], "Cmd")),
             working_dir=text(run.get("WorkingDir") or "/", "WorkingDir"),
             labels=texts(run.get("Labels") or {}, "Labels"),
-            diff_ids=tuple(Digest.parse(item) for item in diff_ids),
+            diff_ids=tuple(Digest.parse(item, "image config diff_ids") for item in diff_ids),
             user=text(run.get("User") or "", "User"),
         )
 
@@ -244,4 +245,7 @@ def whole(value: object, what: str) -> int:
 
 def texts(value: object, what: str) -> Mapping[str, str]:
     """``value`` as an object of texts. Raises ArchiveError naming ``what``."""
-    return {key: text(item, f"{what}.{key[:60]}") for key, item in mapping(value, what).items()}
+    return {
+        key: item if isinstance(item, str) else text(item, f"{what}.{printable(key, 60)}")
+        for key, item in mapping(value, what).items()
+    }

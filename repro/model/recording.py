@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, NoReturn
 
 from repro.errors import ArchiveError
 from repro.model.limits import NO_LIMITS, Limits
@@ -13,6 +14,8 @@ from repro.model.step import Step
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
 
+_LONGEST = 4095  # path_resolution(7), PATH_MAX without its zero byte
+_LONGEST_TIME = 1e9
 CLAIMS_SCHEMA = "repro.claims/1"
 CIRCUMSTANCES_SCHEMA = "repro.circumstances/1"
 
@@ -51,8 +54,7 @@ class Output:
         """Read the JSON form. Raises ArchiveError."""
         fields = mapping(value, "claims.outputs[]")
         path = text(fields.get("path"), "claims output path")
-        parts = path.split("/")
-        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        if path == "." or not is_inside(path):
             raise ArchiveError(f"claims: output path {path[:80]!r} leaves the project")
         return cls(
             path=path,
@@ -114,7 +116,7 @@ class Claims:
                 slug="archive-schema",
             )
         title = fields.get("title")
-        return cls(
+        found = cls(
             name=text(fields.get("name"), "claims.name"),
             root=text(fields.get("root"), "claims.root"),
             steps=tuple(_step(item) for item in sequence(fields.get("steps"), "claims.steps")),
@@ -130,6 +132,8 @@ class Claims:
             title=None if title is None else text(title, "claims.title"),
             limits=Limits.parse(fields.get("limits", {})),
         )
+        check_claims(found)
+        return found
 
 
 @frozen
@@ -181,6 +185,62 @@ def _step(value: object) -> Step:
 
 def _stdin(value: object) -> str:
     path = text(value, "claims step stdin")
-    if not path.startswith("/") or any(part in ("", ".", "..") for part in path[1:].split("/")):
+    if not is_absolute(path):
         raise ArchiveError("claims: a step's stdin is no absolute path", slug="archive-json")
     return path
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path is absolute and in its only spelling: no dots, no empty segment."""
+    return path.startswith("/") and path != "/." and is_inside(path[1:])
+
+
+def is_inside(path: str) -> bool:
+    """Whether a relative path is in its only spelling and stays below where it begins."""
+    parts = path.split("/")
+    return (
+        (path == "." or not any(part in ("", ".", "..") for part in parts))
+        and "\0" not in path
+        and len(path) <= _LONGEST
+    )
+
+
+def check_claims(claims: Claims) -> None:
+    """What a run could not be given, or would be given in two ways. Raises ArchiveError."""
+    if not is_absolute(claims.root):
+        _refuse(f"the project's root {claims.root[:80]!r} is no absolute path")
+    for name, value in claims.environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            _refuse(f"{name[:60]!r} is no environment variable")
+    _check_steps(claims.steps)
+    paths = [output.path for output in claims.outputs]
+    listed = set(paths)
+    if len(listed) != len(paths):
+        _refuse("an output is named twice")
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above:
+            if above in listed:
+                _refuse(f"output {path[:80]!r} lies below another output")
+            above = above.rpartition("/")[0]
+
+
+def _check_steps(steps: tuple[Step, ...]) -> None:
+    if not steps:
+        _refuse("there is no step")
+    # Two notebooks may share a name.
+    names = {step.name for step in steps}
+    for step in steps:
+        who = f"step {step.name[:60]!r}"
+        if not is_inside(posixpath.normpath(step.cwd)):
+            _refuse(f"{who} runs in {step.cwd[:60]!r}, outside the project")
+        if not step.argv[0] or any("\0" in word for word in (*step.argv, step.notebook or "")):
+            _refuse(f"{who} has no command that can be run")
+        if step.timeout is not None and not 0 < step.timeout < _LONGEST_TIME:
+            _refuse(f"{who} has a time limit that is none")
+        if not names.issuperset(step.needs):
+            _refuse(f"{who} needs a step that there is not")
+
+
+def _refuse(why: str) -> NoReturn:
+    raise ArchiveError(f"claims: {why}", slug="archive-json")

@@ -21,10 +21,16 @@ class Digest:
     hex: str
 
     @classmethod
-    def parse(cls, text: object) -> Digest:
-        """Read the text form. Raises ArchiveError for anything but a full sha256."""
+    def parse(cls, text: object, what: str = "") -> Digest:
+        """Read the text form; ``what`` says whose it is in errors.
+
+        Raises ArchiveError for anything but a full sha256.
+        """
         if not isinstance(text, str) or not _PATTERN.fullmatch(text):
-            raise ArchiveError(f"not a sha256 digest: {str(text)[:80]!r}", slug="archive-digest")
+            whose = f"{what}: " if what else ""
+            # Anything may stand here: what is no text is only named by its type.
+            shown = repr(text[:60]) if isinstance(text, str) else f"a {type(text).__name__}"
+            raise ArchiveError(f"{whose}not a sha256 digest: {shown}", slug="archive-digest")
         return cls(text[7:])
 
     @classmethod

@@ -24,6 +24,8 @@ from repro.errors import ArchiveError
 from repro.primitives.cutpoints import LONGEST, cut_point
 from repro.primitives.digest import Digest
 from repro.primitives.pipes import SideHash
+from repro.primitives.tarread import Limits
+from repro.primitives.texts import human_size
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -133,6 +135,48 @@ class FrameWriter:
         self._packed.update(packed)
         self.frames.append(len(packed))
         self.size += len(packed)
+
+
+def bounded(chunks: Iterator[bytes], packed: Counted, limits: Limits, what: str) -> Iterator[bytes]:
+    """The same chunks, until there are more than ``limits`` allow.
+
+    ``packed`` is the stream that they are unpacked from; ``what`` begins the error. Raises
+    ArchiveError (slug archive-limit).
+    """
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if limits.plain is not None and total > limits.plain:
+            raise ArchiveError(
+                f"{what} unpacks to more than the {limits.plain} bytes that it is said to have",
+                slug="archive-limit",
+            )
+        if total > limits.floor and total > limits.ratio * packed.count:
+            raise ArchiveError(
+                f"{what} unpacks to more than {limits.ratio} times its size "
+                f"(stopped at {human_size(total)})",
+                slug="archive-limit",
+            )
+        yield chunk
+    if limits.plain is not None and total != limits.plain:
+        raise ArchiveError(
+            f"{what} unpacks to {total} bytes, not to the {limits.plain} that it is said to have",
+            slug="archive-digest",
+        )
+
+
+class Counted:
+    """A stream that counts the bytes taken from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes."""
+        data = self._stream.read(size)
+        self.count += len(data)
+        return data
 
 
 def _skippable(size: int) -> bytes:

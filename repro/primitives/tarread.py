@@ -34,10 +34,12 @@ class Limits:
     """What a layer may cost. Sizes in bytes.
 
     ``ratio`` bounds plain bytes against compressed ones, once ``floor`` plain bytes
-    are passed. ``depth`` counts folders, ``name`` and ``path`` bytes.
+    are passed. ``depth`` counts folders, ``name`` and ``path`` bytes. ``plain`` is what the
+    stream may unpack to in all, headers and padding included, where that is known.
     """
 
     total: int = 1 << 40
+    plain: int | None = None
     ratio: int = 1000
     floor: int = 1 << 30
     entries: int = 2_000_000

@@ -20,11 +20,11 @@ from typing import BinaryIO
 from repro.errors import ArchiveError, StorageError
 from repro.primitives import tarformat
 from repro.primitives.digest import Digest
-from repro.primitives.frames import decompressed
+from repro.primitives.frames import Counted, bounded, decompressed
 from repro.primitives.pipes import SideHash, ahead
 from repro.primitives.tarformat import Header
 from repro.primitives.tarread import Limits, TarReader, refuse, split_name
-from repro.primitives.texts import human_size, printable
+from repro.primitives.texts import printable
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,8 +47,9 @@ def untar(stream: BinaryIO, compression: str, dest: Path, diff_id: Digest, limit
     caller to remove.
     """
     plain = SideHash()
-    counted = _Counted(stream)
-    chunks = ahead(_hashed(decompressed(counted, compression), counted, plain, limits))  # type: ignore[arg-type]
+    counted = Counted(stream)
+    unpacked = decompressed(counted, compression)  # type: ignore[arg-type]
+    chunks = ahead(_hashed(bounded(unpacked, counted, limits, "a layer"), plain))
     try:
         with contextlib.closing(_Target(dest, limits)) as target:
             reader = TarReader(chunks, limits)
@@ -69,31 +70,8 @@ def untar(stream: BinaryIO, compression: str, dest: Path, diff_id: Digest, limit
     return count
 
 
-class _Counted:
-    """Counts compressed bytes as they are taken."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.count = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self.count += len(data)
-        return data
-
-
-def _hashed(
-    chunks: Iterator[bytes], counted: _Counted, plain: SideHash, limits: Limits
-) -> Iterator[bytes]:
-    total = 0
+def _hashed(chunks: Iterator[bytes], plain: SideHash) -> Iterator[bytes]:
     for chunk in chunks:
-        total += len(chunk)
-        if total > limits.floor and total > limits.ratio * counted.count:
-            raise ArchiveError(
-                f"a layer unpacks to more than {limits.ratio} times its size "
-                f"(stopped at {human_size(total)})",
-                slug="archive-limit",
-            )
         plain.update(chunk)
         yield chunk
 
@@ -154,6 +132,8 @@ class _Target:
             refuse(header.name, "has a time out of range")
         if header.name.endswith(b"/") and header.kind != tarformat.FOLDER:
             refuse(header.name, "has a folder's name but is none")
+        if any(part.startswith(_WHITEOUT) for part in parts[:-1]):
+            refuse(header.name, "lies below a whiteout's name")
         self._last_time = max(self._last_time, header.mtime)
 
     def _make(self, header: Header, parts: list[bytes], reader: TarReader) -> None:

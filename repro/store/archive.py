@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
 from repro.errors import ArchiveError, StorageError, UsageError
+from repro.model.circumstances import check_shape
 from repro.model.oci import (
     CIRCUMSTANCES,
     CLAIMS,
+    CONFIG,
     FOLDED_PIECES,
     LABEL_CLAIMS,
     LOCK,
     LOCK_SCHEMA,
+    MANIFEST,
     RECORDING,
     RESULTS,
     SBOM,
@@ -46,13 +49,17 @@ from repro.store.catalog import (
     read_versions,
     references,
 )
+from repro.store.folded import Folded, Folding
 from repro.store.outer import AGAIN, Member, scan
 from repro.store.thinned import omitted, refuse_thin
 
 __all__ = ["Archive", "VersionInfo"]
 
 _README_LIMIT = 1 << 20
-_BUFFER = 1 << 17  # smaller than the pieces that are hashed: those are not copied
+_DOCUMENT_LIMIT = 4 << 20
+"""Bytes of an index, manifest or config, as registries have it (distribution-spec, "Pushing
+manifests")."""
+_HEAD_LIMIT = 64 << 20
 _PIECE = 1 << 20
 _NEWER = "install a newer repro"
 
@@ -74,6 +81,7 @@ class Archive:
         self.omitted: frozenset[Digest] = frozenset()
         """Blobs of layers that a thin archive lacks on purpose."""
         self._head_read = 0
+        self._folding = Folding(Folded(versions=(), blobs=()), (), None)
         head = self._head()
         layout, index = head[documents.OCI_LAYOUT], head[documents.INDEX_JSON]
         newer = newer_schema(layout, index, self._read_named)
@@ -199,7 +207,7 @@ class Archive:
         def mismatch(found: Digest, size: int) -> NoReturn:
             self._mismatch(name, descriptor, found, size)
 
-        raw = BufferedReader(RangeReader(self._fd, member.offset, member.size), _BUFFER)
+        raw = open_place(place)
         return cast(BinaryIO, VerifiedReader(raw, descriptor.digest, descriptor.size, mismatch))
 
     def recording(self, version: VersionInfo) -> Recording:
@@ -259,6 +267,10 @@ class Archive:
                 for entry in self.file_list(version, layer.diff_id):
                     if "sha256" in entry:
                         path = "/" + text(entry.get("path"), "file list path")
+                        if not is_absolute(path):
+                            raise ArchiveError(
+                                "a file list has a path that is not normal", slug="archive-format"
+                            )
                         hexadecimal = text(entry["sha256"], "file list sha256")
                         yield path, Digest.parse(f"sha256:{hexadecimal}")
 
@@ -282,7 +294,8 @@ class Archive:
 
     def verify(self, observer: Observer = silent) -> int:
         """Check the digest of every blob; how many there are. Raises ArchiveError."""
-        return self._check_blobs(self._descriptors(self.versions), observer)
+        own = [each for each in self._folding.descriptors if each.media_type == FOLDED_PIECES]
+        return self._check_blobs([*self._descriptors(self.versions), *own], observer)
 
     def verify_small(self, version: VersionInfo) -> int:
         """Check every blob but layers; how many. ``Cache.layers`` checks a version's layers.
@@ -300,21 +313,18 @@ class Archive:
                 self._check_blob(descriptor)
             return len(descriptors)
         told = Tally("archive", total, observer)
-
-        def check(descriptor: Descriptor) -> None:
-            told.add(self._check_blob(descriptor))
-
+        told.text = "checking digests"
         # Big ones first: the threads then end at about the same time.
         queue = sorted(descriptors, key=lambda descriptor: -descriptor.size)
-        in_threads([partial(check, each) for each in queue], min(4, os.cpu_count() or 1))
+        in_threads([partial(self._check_blob, each, told) for each in queue], min(4, os.cpu_count() or 1))
         return len(queue)
 
-    def _check_blob(self, descriptor: Descriptor) -> int:
+    def _check_blob(self, descriptor: Descriptor, told: Tally | None = None) -> None:
         piece = bytearray(min(_PIECE, descriptor.size))
         with self.open_blob(descriptor) as stream:
-            while stream.readinto(piece):  # type: ignore[attr-defined]
-                pass
-        return descriptor.size
+            while count := stream.readinto(piece):  # type: ignore[attr-defined]
+                if told is not None:
+                    told.add(count)
 
     def _descriptors(self, versions: Iterable[VersionInfo]) -> list[Descriptor]:
         found: dict[Digest, Descriptor] = {}
@@ -332,7 +342,8 @@ class Archive:
                 f"{self._label} has more than {_HEAD_LIMIT} bytes of manifests and configs",
                 slug="archive-limit",
             )
-        return self.read_blob(descriptor, _DOCUMENT_LIMIT)
+        small = descriptor.media_type in (MANIFEST, CONFIG)
+        return self.read_blob(descriptor, _DOCUMENT_LIMIT if small else MAX_BYTES)
 
     def _head(self) -> dict[str, bytes]:
         found = {name: self._read_member(self._members[name]) for name in documents.HEAD}
@@ -369,16 +380,36 @@ class Archive:
                 if descriptor.digest in self.omitted:
                     self._roles.setdefault(descriptor.digest, role)
                     continue
-                self._roles.setdefault(descriptor.digest, role)
-                member = self._members.get(documents.blob_name(descriptor.digest))
-                if member is None or member.size != descriptor.size:
-                    self.open_blob(descriptor)
+                self._check_there(role, descriptor)
+        for descriptor in self._folding.descriptors:
+            self._check_there("a blob of folded versions", descriptor)
+        for digest in self._folding.blobs():
+            if digest not in self._roles:
+                raise ArchiveError(
+                    f"folded blob {digest.short} of {self._label} belongs to nothing",
+                    slug="archive-format",
+                )
         for name in list(self._members)[len(documents.HEAD) :]:
             if Digest(name[len(documents.BLOBS) :]) not in self._roles:
                 raise ArchiveError(
                     f"blob {name[len(documents.BLOBS) :][:12]} of {self._label} belongs to nothing",
                     slug="archive-format",
                 )
+
+    def _check_there(self, role: str, descriptor: Descriptor) -> None:
+        self._roles.setdefault(descriptor.digest, role)
+        place = self.locate(descriptor.digest)
+        if place is None or place_size(place) != descriptor.size:
+            self.open_blob(descriptor)  # says what is wrong
+
+    def _spans(self) -> dict[Digest, Span]:
+        return {
+            Digest(name[len(documents.BLOBS) :]): Span(
+                fd=self._fd, offset=member.offset, size=member.size
+            )
+            for name, member in self._members.items()
+            if name.startswith(documents.BLOBS)
+        }
 
     def _artifact_blob(
         self, version: VersionInfo, artifact_type: str, media_type: str

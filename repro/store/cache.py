@@ -20,7 +20,7 @@ from repro.errors import ArchiveError, StorageError
 from repro.model.oci import COMPRESSION, Descriptor, Layer
 from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.events import Event, EventKind, Observer, Tally, silent
 from repro.primitives.files import atomic_write, remove_tree
 from repro.primitives.frozen import frozen
 from repro.primitives.tarfolder import folder_digest
@@ -28,6 +28,7 @@ from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
 from repro.store.pins import Pins
+from repro.store.telling import Telling
 
 _MARGIN = 64 << 20
 _READ = 1 << 20
@@ -157,13 +158,21 @@ class Cache:
         self._check_space(layers)
         # The biggest first: the threads then end at about the same time.
         order = sorted(range(len(layers)), key=lambda number: -layers[number].uncompressed_size)
-        calls = [partial(self.layer, source, layers[number], observer) for number in order]
+        told = Tally("unpack", sum(each.descriptor.size for each in layers), observer)
+        calls = [partial(self.layer, source, layers[number], observer, told) for number in order]
         places = in_threads(calls, min(4, os.cpu_count() or 1))
         return [place for _, place in sorted(zip(order, places, strict=True))]
 
-    def layer(self, source: LayerSource, layer: Layer, observer: Observer = silent) -> Path:
-        """One layer's unpacked folder; see ``layers``."""
+    def layer(
+        self,
+        source: LayerSource,
+        layer: Layer,
+        observer: Observer = silent,
+        told: Tally | None = None,
+    ) -> Path:
+        """One layer's unpacked folder; see ``layers``. ``told`` hears of the bytes read."""
         place = self._layers / layer.diff_id.hex
+        blobs = source if told is None else Telling(source, told)
         try:
             # Shared for as long as the layer may be in use; only gc wants it alone, and
             # never waits for it.
@@ -171,9 +180,9 @@ class Cache:
             self._held.add(use)
             fcntl.flock(use, fcntl.LOCK_SH)
             if self._usable(place):
-                _hash(source, layer, self._given_up)
+                _hash(blobs, layer, self._given_up)
             else:
-                self._make(source, layer, place, observer)
+                self._make(blobs, layer, place, observer)
         except OSError as error:
             raise _refusal(self._layers.parent, error.strerror or "cannot be used") from None
         _IN_USE.setdefault(source, set()).add(self._held)
@@ -424,14 +433,17 @@ def _disk_usage(folder: Path) -> int:
 def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> None:
     try:
         with source.open_blob(layer.descriptor) as stream:
-            untar(stream, compression, folder, layer.diff_id, Limits())
+            limits = Limits(plain=layer.uncompressed_size)
+            untar(stream, compression, folder, layer.diff_id, limits)
             while stream.read(_READ):  # what follows the compressed data is hashed too
                 pass
     except ArchiveError as error:
         # Damage shows first as nonsense inside: say that it is damage.
         _hash(source, layer)
         raise ArchiveError(
-            f"{layer.kind} layer: {error.message}", details=error.details, slug=error.slug
+            f"{layer.kind} layer {layer.diff_id.short}: {error.message}",
+            details=error.details,
+            slug=error.slug,
         ) from None
 
 

@@ -36,7 +36,8 @@ from repro.model.oci import (
 from repro.primitives.canonical import load
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
-from repro.primitives.texts import printable
+from repro.primitives.tarread import Limits as TarLimits
+from repro.primitives.texts import human_size, printable
 from repro.store import documents
 from repro.store.versions import Artifact, Version
 
@@ -242,7 +243,19 @@ def _layer(number: int, descriptor: Descriptor, diff_id: Digest) -> Layer:
         _refuse(f"layer {number} has the media type '{shown}'")
     if not size.isdecimal() or not size.isascii() or len(size) > 15 or kind not in _KINDS:
         _refuse(f"layer {number} lacks its kind or its size")
+    _check_size(number, descriptor, int(size), kind)
     return Layer(descriptor=descriptor, diff_id=diff_id, uncompressed_size=int(size), kind=kind)
+
+
+def _check_size(number: int, descriptor: Descriptor, size: int, kind: str) -> None:
+    """What cannot be unpacked within the limits is refused before it is begun."""
+    limits = TarLimits()
+    if size > limits.total or size > max(limits.floor, limits.ratio * descriptor.size):
+        raise ArchiveError(
+            f"layer {number} ({kind}) says to unpack from {human_size(descriptor.size)} to "
+            f"{human_size(size)}",
+            slug="archive-limit",
+        )
 
 
 def layer_list(version: VersionInfo, layer: Layer) -> Descriptor:

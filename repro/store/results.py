@@ -15,13 +15,14 @@ from repro.model.ports import OutputFile
 from repro.model.recording import Output
 from repro.primitives import tarformat
 from repro.primitives.digest import Digest
-from repro.primitives.frames import decompressed
+from repro.primitives.frames import Counted, bounded, decompressed
 from repro.primitives.tarformat import Header
 from repro.primitives.tarread import Limits, TarReader, split_name
-from repro.primitives.texts import printable
+from repro.primitives.texts import human_size, printable
 from repro.primitives.verified import RangeReader
 
 _BUFFER = 1 << 17
+_OUTPUT = "recorded output"
 
 
 class _Spool:
@@ -67,7 +68,10 @@ def read_results(stream: BinaryIO, outputs: Sequence[Output]) -> dict[str, Outpu
     spool = _Spool()
     found: dict[str, OutputFile] = {}
     limit = sum(output.size for output in outputs)
-    reader = TarReader(decompressed(stream, "zstd"), Limits(total=limit))
+    _check_room(limit, spool.fd)
+    packed, limits = Counted(stream), Limits(total=limit)
+    unpacked = decompressed(packed, "zstd")  # type: ignore[arg-type]
+    reader = TarReader(bounded(unpacked, packed, limits, "the blob"), limits)
     try:
         for header in reader:
             path = b"/".join(split_name(header.name, Limits()))
@@ -77,6 +81,12 @@ def read_results(stream: BinaryIO, outputs: Sequence[Output]) -> dict[str, Outpu
             if output is None or output.path in found:
                 _refuse(path, "is not among the claims, or is there twice")
             found[output.path] = _take(header, reader, output, spool)
+    except ArchiveError as error:
+        if error.message.startswith(_OUTPUT):
+            raise
+        raise ArchiveError(
+            f"the recorded results: {error.message}", details=error.details, slug=error.slug
+        ) from None
     except OSError as error:
         raise StorageError(
             f"no room for the recorded results: {error.strerror}", hint="set TMPDIR"
@@ -85,6 +95,22 @@ def read_results(stream: BinaryIO, outputs: Sequence[Output]) -> dict[str, Outpu
         if output.path not in found:
             _refuse(raw, "is missing")
     return {output.path: found[output.path] for output in outputs}
+
+
+def _check_room(size: int, fd: int) -> None:
+    """Before the disk is filled with what does not fit. Raises ArchiveError, StorageError."""
+    if size > Limits().total:
+        raise ArchiveError(
+            f"the claims name recorded outputs of {human_size(size)} in all", slug="archive-limit"
+        )
+    disk = os.fstatvfs(fd)
+    free = disk.f_bavail * disk.f_frsize
+    if size > free:
+        raise StorageError(
+            f"no room for the recorded results: they have {human_size(size)}, "
+            f"{human_size(free)} are free",
+            hint="set TMPDIR to a folder on another disk",
+        )
 
 
 def _take(header: Header, reader: TarReader, output: Output, spool: _Spool) -> RecordedFile:
@@ -116,4 +142,4 @@ def _content(header: Header, reader: TarReader) -> Iterator[bytes | memoryview]:
 
 def _refuse(path: bytes, why: str, details: Sequence[str] = ()) -> NoReturn:
     shown = printable(os.fsdecode(path), 100)
-    raise ArchiveError(f"recorded output '{shown}' {why}", details=details, slug="archive-digest")
+    raise ArchiveError(f"{_OUTPUT} '{shown}' {why}", details=details, slug="archive-digest")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import RerunFailed, RuntimeUnavailable
+from repro.model.lock import Lock
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Recording
 from repro.model.usage import Usage
@@ -83,6 +84,10 @@ class Verifier:
         sandbox = choose(request.engine, proofs(request.environ))
         checked = self._archive.verify_small(version)
         recorded = self._archive.results(version)
+        # Every document is read before anything of the image runs.
+        lock = self._archive.lock_json(version)
+        Lock.parse(lock)
+        inputs = input_digests(self._archive, version, recording)
         seal = sandbox.seal(request.network, request.limits.over(recording.claims.limits))
         layers = self._opened.layers()
         size = human_size(sum(layer.descriptor.size for layer in version.layers))
@@ -100,10 +105,10 @@ class Verifier:
         recorded = {p: o for p, o in recorded.items() if wanted is None or p in wanted}
         from repro.observe.host import host_facts
 
-        verdict = self._judge(version, recording, selection, recorded, outcome)
+        verdict = self._judge(inputs, selection, recorded, outcome)
         blas, pinned = self._numerics(
             sandbox, layers, folder, verdict, recording, selection,
-            lambda again: self._judge(version, recording, selection, recorded, again),
+            lambda again: self._judge(inputs, selection, recorded, again),
         )  # fmt: skip
         return Verification(
             path=request.archive,
@@ -117,7 +122,7 @@ class Verifier:
             seal=seal,
             rerun=outcome,
             layers=tuple(layers),
-            lock=self._archive.lock_json(version),
+            lock=lock,
             recorded=recorded,
             host=host_facts(),
             blas=blas,
@@ -171,8 +176,7 @@ class Verifier:
 
     def _judge(
         self,
-        version: VersionInfo,
-        recording: Recording,
+        inputs: Mapping[str, str],
         selection: Selection,
         recorded: Mapping[str, OutputFile],
         outcome: Rerun,
@@ -187,7 +191,7 @@ class Verifier:
             required=self._request.required,
             declared=selection.claims.declared,
             reviewer_options=self._request.reviewer,
-            input_digests=input_digests(self._archive, version, recording),
+            input_digests=inputs,
         )
 
     def _rerun(

@@ -17,179 +17,10 @@ from repro.image.unpack import unpack_layer
 from repro.model.oci import LAYER_GZIP, LAYER_PLAIN, LAYER_ZSTD
 from repro.primitives.digest import Digest
 from repro.primitives.files import walk
-from repro.primitives.tarformat import (
-    END,
-    FOLDER,
-    GNU_LINK,
-    GNU_NAME,
-    HARDLINK,
-    PAX,
-    SYMLINK,
-    Header,
-    padding,
-    pax_record,
-    render,
-)
+from repro.primitives.tarformat import END, FOLDER, GNU_NAME, HARDLINK, Header, render
 from repro.primitives.tarread import Limits
-
-
-def member(name: bytes, data: bytes = b"", kind: bytes = b"0", **more: object) -> bytes:
-    header = Header(name, kind, more.pop("size", len(data)), **more)  # type: ignore[arg-type]
-    return render(header) + data + bytes(padding(len(data)))
-
-
-def folder(name: bytes) -> bytes:
-    return member(name, kind=FOLDER, mode=0o755)
-
-
-def link(name: bytes, target: bytes, kind: bytes = SYMLINK) -> bytes:
-    return member(name, kind=kind, link=target)
-
-
-def patched(block: bytes, start: int, value: bytes) -> bytes:
-    """A header with other bytes in a field, its checksum made right again."""
-    raw = block[:start] + value + block[start + len(value) :]
-    raw = raw[:148] + b" " * 8 + raw[156:]
-    return raw[:148] + b"%06o\0 " % sum(raw[:512]) + raw[156:]
-
-
-def pax(*records: tuple[bytes, bytes]) -> bytes:
-    return member(b"././@PaxHeader", b"".join(pax_record(k, v) for k, v in records), PAX)
-
-
-FILE = member(b"f", b"data")
-HOSTILE: dict[str, tuple[bytes, str]] = {
-    # ways out
-    "absolute": (member(b"/etc/evil", b"x"), "'/etc/evil' has an absolute name"),
-    "parent": (member(b"../evil", b"x"), "segment"),
-    "parent inside": (member(b"a/../../evil", b"x"), "segment"),
-    "parent at the end": (folder(b"a/.."), "segment"),
-    "parent alone": (folder(b".."), "segment"),
-    "dot inside": (member(b"a/./b", b"x"), "segment"),
-    "empty segment": (member(b"a//b", b"x"), "segment"),
-    "two slashes": (folder(b"a//"), "segment"),
-    "no name": (member(b"", b"x"), "no valid name"),
-    "slash alone": (folder(b"/"), "absolute"),
-    "root as a file": (member(b"./", b"x"), "replaces the root"),
-    "root as a link": (link(b"./", b"/etc"), "replaces the root"),
-    "below a symlink": (link(b"a", b"/tmp") + member(b"a/evil", b"x"), "lies below something"),
-    "below a relative symlink": (
-        link(b"a", b"..") + member(b"a/evil", b"x"),
-        "lies below something",
-    ),
-    "below two symlinks": (
-        link(b"a", b"b") + link(b"b", b"/tmp") + member(b"a/x/evil", b"x"),
-        "lies below something",
-    ),
-    "folder over a symlink": (link(b"a", b"/tmp") + folder(b"a"), "appears twice"),
-    "file over a symlink": (link(b"a", b"/tmp/x") + member(b"a", b"x"), "appears twice"),
-    "below a file": (FILE + member(b"f/x", b"x"), "lies below something"),
-    "hard link to the outside": (link(b"h", b"/etc/passwd", HARDLINK), "absolute link target"),
-    "hard link upwards": (link(b"h", b"../../etc/passwd", HARDLINK), "segment"),
-    "hard link to nothing": (link(b"h", b"none", HARDLINK), "no plain file"),
-    "hard link to a symlink": (
-        link(b"s", b"/etc/passwd") + link(b"h", b"s", HARDLINK),
-        "no plain file",
-    ),
-    "hard link to a folder": (folder(b"d") + link(b"h", b"d", HARDLINK), "no plain file"),
-    "hard link to itself": (link(b"h", b"h", HARDLINK), "no plain file"),
-    "hard link through a symlink": (
-        folder(b"d") + member(b"d/f", b"x") + link(b"s", b"d") + link(b"h", b"s/f", HARDLINK),
-        "no plain file",
-    ),
-    "hard link without target": (link(b"h", b"", HARDLINK), "no valid link target"),
-    "symlink without target": (link(b"s", b""), "without a valid target"),
-    # kinds
-    "character device": (member(b"dev", kind=b"3"), "is a character device"),
-    "block device": (member(b"dev", kind=b"4"), "is a block device"),
-    "fifo": (member(b"pipe", kind=b"6"), "is a FIFO"),
-    "contiguous": (member(b"c", kind=b"7"), "contiguous"),
-    "gnu sparse": (member(b"s", kind=b"S"), "sparse"),
-    "global pax": (member(b"g", pax_record(b"path", b"x"), b"g"), "has data"),
-    "unknown kind": (member(b"u", kind=b"Z"), "unknown kind"),
-    "setuid": (member(b"su", b"x", mode=0o4755), "setuid"),
-    "setgid": (member(b"sg", b"x", mode=0o2755), "setuid or setgid"),
-    "folder's name": (member(b"f/", b"x"), "folder's name"),
-    "symlink with data": (member(b"s", b"x", SYMLINK, link=b"t"), "has data"),
-    "folder with data": (member(b"d/", b"x", FOLDER), "has data"),
-    # names twice
-    "twice": (FILE + FILE, "'f' appears twice"),
-    "twice by spelling": (FILE + member(b"./f", b"x"), "appears twice"),
-    "folder twice": (folder(b"d") + folder(b"d/"), "appears twice"),
-    "folder then file": (folder(b"d") + member(b"d", b"x"), "appears twice"),
-    # headers
-    "bad checksum": (FILE[:149] + b"7" + FILE[150:], "wrong checksum"),
-    "no magic": (patched(FILE, 257, b"nottar\0\0"), "unknown kind"),
-    "no number": (patched(FILE, 124, b"0000000zz00\0"), "not a number"),
-    "negative base-256": (patched(FILE, 124, b"\xff" * 12), "out of range"),
-    "small base-256": (
-        patched(FILE, 124, b"\x80" + (4).to_bytes(11, "big")),
-        "out of range",
-    ),
-    "huge base-256": (patched(FILE, 124, b"\x80" + b"\xff" * 11), "out of range"),
-    "huge size": (member(b"big", size=1 << 41), "exceeds the limit"),
-    "huge time": (patched(FILE, 136, b"777777777777"), "time out of range"),
-    "size beyond the end": (member(b"big", b"x", size=5000), "ends early in 'big'"),
-    "data in the padding": (FILE[:-1] + b"x", "data in its padding"),
-    # extensions
-    "pax size": (pax((b"size", b"9999")) + FILE, "two different sizes"),
-    "pax sparse": (pax((b"GNU.sparse.major", b"1")) + FILE, "not accepted"),
-    "pax capability": (pax((b"SCHILY.xattr.security.capability", b"x")) + FILE, "not accepted"),
-    "pax charset": (pax((b"hdrcharset", b"BINARY")) + FILE, "not accepted"),
-    "pax path with zero": (pax((b"path", b"a\0b")) + FILE, "not accepted"),
-    "pax empty path": (pax((b"path", b"")) + FILE, "not accepted"),
-    "pax path upwards": (pax((b"path", b"../evil")) + FILE, "segment"),
-    "pax absolute": (pax((b"path", b"/etc/evil")) + FILE, "absolute"),
-    "pax link outside": (pax((b"linkpath", b"/etc/passwd")) + link(b"h", b"f", HARDLINK), "absol"),
-    "pax twice": (pax((b"path", b"a")) + pax((b"path", b"b")) + FILE, "second extension"),
-    "empty pax twice": (pax((b"mtime", b"1")) * 2 + FILE, "second extension"),
-    "pax without member": (pax((b"path", b"a")), "has no member"),
-    "pax malformed": (member(b"p", b"999 path=x\n", PAX) + FILE, "malformed"),
-    "pax bomb": (member(b"p", bytes(1 << 20), PAX) + FILE, "extension header over"),
-    "long name bomb": (member(b"l", b"x" * (1 << 20), GNU_NAME) + FILE, "extension header over"),
-    "long name over 4095": (member(b"l", b"x/" * 2100 + b"x", GNU_NAME) + FILE, "levels"),
-    "long segment": (member(b"l", b"x" * 256, GNU_NAME) + FILE, "segment over 255"),
-    "long name with zero": (member(b"l", b"a\0b\0", GNU_NAME) + FILE, "long name is not valid"),
-    "long name upwards": (member(b"l", b"../evil\0", GNU_NAME) + FILE, "segment"),
-    "long name and pax": (
-        member(b"l", b"a\0", GNU_NAME) + pax((b"path", b"b")) + FILE,
-        "second extension",
-    ),
-    "long link outside": (
-        member(b"l", b"/etc/passwd\0", GNU_LINK) + link(b"h", b"f", HARDLINK),
-        "absolute",
-    ),
-    "deep": (member(b"/".join([b"d"] * 300), b"x"), "levels"),
-    # whiteouts
-    "opaque root": (member(b".wh..wh..opq"), "root folder opaque"),
-    "whiteout of nothing": (member(b"d/.wh."), "no valid name"),
-    "whiteout of dot": (member(b"d/.wh.."), "no valid name"),
-    "whiteout of the parent": (member(b"d/.wh..."), "no valid name"),
-    "whiteout of a whiteout": (member(b"d/.wh..wh.x"), "no valid name"),
-    "whiteout with data": (member(b"d/.wh.x", b"x"), "no empty file"),
-    "whiteout as a symlink": (link(b"d/.wh.x", b"/etc"), "no empty file"),
-    "whiteout of its own": (FILE + member(b".wh.f"), "hides a member"),
-    "whiteout and file": (member(b".wh.f") + FILE, "appears twice"),
-    "whiteout twice": (member(b".wh.f") + member(b".wh.f"), "appears twice"),
-    "opaque below a symlink": (
-        link(b"a", b"/tmp") + member(b"a/.wh..wh..opq"),
-        "lies below something",
-    ),
-    "whiteout below a symlink": (link(b"a", b"/tmp") + member(b"a/.wh.x"), "lies below"),
-    "below a whiteout": (member(b".wh.f") + member(b"f/x", b"x"), "lies below something"),
-    # names for the terminal
-    "escape in the name": (member(b"/\x1b[2J\nx", b"x"), r"'/\x1b[2J\x0ax' has an absolute"),
-    "very long name": (member(b"/" + b"y" * 99, b"x"), "absolute"),
-}
-BROKEN_STREAMS: dict[str, tuple[bytes, str]] = {
-    "no end": (FILE, "ends early"),
-    "empty": (b"", "ends early"),
-    "half a block": (FILE + bytes(100), "ends early"),
-    "one zero block": (FILE + bytes(512), "ends early"),
-    "zero block inside": (FILE + bytes(512) + member(b"g", b"x") + END, "one zero block"),
-    "data after the end": (FILE + END + b"x" * 512, "after the end"),
-    "a second tar after the end": (FILE + END + member(b"g", b"x") + END, "after the end"),
-}
+from tests.hostile.cases_members import MEMBERS, STREAMS
+from tests.hostile.tarbits import FILE, folder, link, member, patched, pax
 
 
 def sentinel(tmp_path: Path) -> tuple[Path, Callable[[], object]]:
@@ -221,9 +52,9 @@ def refuse(
     return error.value
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", MEMBERS)
 def test_hostile_members(case: str, tmp_path: Path) -> None:
-    raw, expected = HOSTILE[case]
+    raw, expected = MEMBERS[case]
     dest, picture = sentinel(tmp_path)
     before = picture()
     error = refuse(raw + END, dest)
@@ -236,9 +67,9 @@ def test_hostile_members(case: str, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("case", BROKEN_STREAMS)
+@pytest.mark.parametrize("case", STREAMS)
 def test_broken_streams(case: str, tmp_path: Path) -> None:
-    raw, expected = BROKEN_STREAMS[case]
+    raw, expected = STREAMS[case]
     assert expected in refuse(raw, tmp_path).message
 
 

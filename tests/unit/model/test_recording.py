@@ -15,7 +15,7 @@ def claims() -> Claims:
     return Claims(
         name="n", root="/p", environment={"A": "1"}, declared=True,
         steps=(
-            Step(name="s", argv=("sh", "\udcff"), timeout=1.5, needs=("t",), stdin="/in \udcff"),
+            Step(name="s", argv=("sh", "\udcff"), timeout=1.5, needs=("s",), stdin="/in \udcff"),
         ),
         outputs=(Output(path="a\n", size=3, digest=Digest.of(b"abc"), compare={"rtol": "1e-6"}),),
     )  # fmt: skip
