@@ -17,6 +17,7 @@ import typer
 
 from repro import __version__
 from repro.cli import commands
+from repro.cli.render import json_wanted, settle
 from repro.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, Interrupted, ReproError, StorageError
 from repro.primitives.texts import printable
 
@@ -59,7 +60,10 @@ def main() -> NoReturn:
         signal.signal(number, _interrupt)
     sys.unraisablehook = _again
     try:
-        build_app(sys.argv[1:])()
+        try:
+            build_app(sys.argv[1:])()
+        finally:
+            settle()
     except SystemExit as ending:
         _flush()
         raise SystemExit(ending.code) from None
@@ -121,7 +125,7 @@ def _storage(error: OSError) -> StorageError:
 
 
 def _report(error: ReproError) -> None:
-    if "--json" in sys.argv:
+    if json_wanted(sys.argv):
         print(json.dumps({"error": error.to_json()}, ensure_ascii=True))
     print(f"error[{error.slug}]: {error.message}", file=sys.stderr)
     for line in error.details:

@@ -13,6 +13,7 @@ import posixpath
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from repro.model.ports import OutputFile
 from repro.primitives import tarformat
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, silent
+from repro.primitives.events import Tally
 from repro.primitives.frames import FRAME, FrameWriter
 from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header, padding
@@ -70,27 +71,20 @@ def build_layer(
     *,
     clamp: int,
     level: int = 3,
-    observer: Observer = silent,
+    told: Tally | None = None,
 ) -> BuiltLayer:
     """Write a layer and its file list into the folder ``blobs`` as ``<hex>``.
 
-    ``clamp`` is the time of everything inside (seconds). Timestamps inside ``.pyc``
-    files become the clamp too, so that Python accepts them beside clamped sources.
-    Raises ProjectError when a file cannot be read or changes meanwhile, StorageError
-    when the disk refuses.
+    ``told`` hears of every file and its bytes. ``clamp`` is the time of everything inside
+    (seconds). Timestamps inside ``.pyc`` files become the clamp too, so that Python accepts
+    them beside clamped sources. Raises ProjectError when a file cannot be read or changes
+    meanwhile, StorageError when the disk refuses.
     """
-    observer(Event(kind=EventKind.BEGIN, phase="pack", text=planned.name))
     members = _layer_members(planned.entries, clamp)
-    built = _write(members, blobs, level, planned.kind.value, LAYER_ZSTD)
-    observer(
-        Event(
-            kind=EventKind.PROGRESS,
-            phase="pack",
-            text=planned.name,
-            done=built.layer.uncompressed_size,
-        )
-    )
-    return built
+    if told is not None:
+        told.text = planned.name
+        members = _telling(members, told)
+    return _write(members, blobs, level, planned.kind.value, LAYER_ZSTD)
 
 
 def build_results_layer(
@@ -103,6 +97,23 @@ def build_results_layer(
     """
     members = _result_members(outputs, clamp)
     return _write(members, blobs, level, "results", RESULTS)
+
+
+def _telling(members: Iterator[_Member], told: Tally) -> Iterator[_Member]:
+    """The same members; what was read of them is told."""
+
+    def counted(chunks: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        for chunk in chunks():
+            yield chunk
+            told.add(len(chunk))
+
+    for member in members:
+        if member.chunks is not None:
+            read = partial(counted, member.chunks)
+            yield _Member(member.header, member.origin, read)
+            told.add(0, files=1)
+        else:
+            yield member
 
 
 def _layer_members(entries: Sequence[FileEntry], clamp: int) -> Iterator[_Member]:

@@ -32,6 +32,15 @@ class PlannedLayer:
     entries: tuple[FileEntry, ...]
 
 
+def plain_files(planned: PlannedLayer) -> tuple[int, int]:
+    """Bytes and number of a layer's files, a hard link counted once."""
+    files = [entry for entry in planned.entries if entry.type is EntryType.FILE]
+    linked = {entry.link_key: entry for entry in files if entry.link_key is not None}
+    once = [*(entry for entry in files if entry.link_key is None), *linked.values()]
+    sizes = (len(e.content) if e.content is not None else e.size for e in once)
+    return sum(sizes), len(once)
+
+
 def plan_layers(files: Sequence[FileEntry], *, max_layers: int = 24) -> list[PlannedLayer]:
     """Distribute files over at most ``max_layers`` layers, lowest first.
 

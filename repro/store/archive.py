@@ -316,7 +316,8 @@ class Archive:
         told.text = "checking digests"
         # Big ones first: the threads then end at about the same time.
         queue = sorted(descriptors, key=lambda descriptor: -descriptor.size)
-        in_threads([partial(self._check_blob, each, told) for each in queue], min(4, os.cpu_count() or 1))
+        calls = [partial(self._check_blob, each, told) for each in queue]
+        in_threads(calls, min(4, os.cpu_count() or 1))
         return len(queue)
 
     def _check_blob(self, descriptor: Descriptor, told: Tally | None = None) -> None:

@@ -20,7 +20,7 @@ from repro.container.changes import Change, Kind
 from repro.container.processes import boot_id
 from repro.errors import ProjectError, UsageError
 from repro.image.build import BuiltLayer, build_layer
-from repro.image.plan import PlannedLayer
+from repro.image.plan import PlannedLayer, plain_files
 from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import CIRCUMSTANCES, LOCK, RECORDING, SBOM, TOC
 from repro.model.outcome import Outcome
@@ -28,7 +28,7 @@ from repro.model.recording import Claims
 from repro.model.system import etc_files
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, done, silent
+from repro.primitives.events import Event, EventKind, Observer, Tally, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.runtime.choose import choose
@@ -147,7 +147,9 @@ def _commit(
         observer=observer,
     )
     planned = PlannedLayer(kind=LayerKind.CODE, name="container", entries=entries)
-    built = build_layer(planned, folder, clamp=request.clamp, observer=observer)
+    size, files = plain_files(planned)
+    told = Tally("pack", size, observer, files=files)
+    built = build_layer(planned, folder, clamp=request.clamp, told=told)
     blobs = Blobs(folder, others=[found.archive])
     test = _self_test(request, found, built, blobs, observer)
     counts = {k.value: sum(change.kind is k for change in kept) for k in Kind}

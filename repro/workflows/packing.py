@@ -15,7 +15,7 @@ from repro import __version__
 from repro.compare.judge import judge
 from repro.errors import ReproError, RerunFailed, UsageError
 from repro.image.build import BuiltLayer, build_layer, build_results_layer
-from repro.image.plan import PlannedLayer
+from repro.image.plan import PlannedLayer, plain_files
 from repro.image.reuse import Reuse
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
@@ -38,7 +38,7 @@ from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, done
+from repro.primitives.events import Event, EventKind, Observer, Tally, done
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.project.audit_paths import Here
@@ -163,8 +163,14 @@ def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[Buil
     started = time.monotonic()
     reuse = Reuse(cache_root(request.environ) / "packed", zstandard.__version__)
     built, known = [], 0
-    for planned in request.plan:
-        layer, was_known = _layer(request, planned, folder, reuse, observer)
+    sizes = [plain_files(planned) for planned in request.plan]
+    told = Tally(
+        "pack", sum(size for size, _ in sizes), observer, files=sum(files for _, files in sizes)
+    )
+    for planned, weight in zip(request.plan, sizes, strict=True):
+        layer, was_known = _layer(request, planned, folder, reuse, told)
+        if was_known:
+            told.add(*weight)
         built.append(layer)
         known += was_known
     size = sum(each.layer.descriptor.size for each in built)
@@ -177,7 +183,7 @@ def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[Buil
 
 
 def _layer(
-    request: PackRequest, planned: PlannedLayer, folder: Path, reuse: Reuse, observer: Observer
+    request: PackRequest, planned: PlannedLayer, folder: Path, reuse: Reuse, told: Tally
 ) -> tuple[BuiltLayer, bool]:
     """A packed layer, and whether it was packed before from the same unchanged files."""
     key = None if request.paranoid else reuse.key(planned, request.clamp, request.level)
@@ -185,9 +191,7 @@ def _layer(
     if found is not None:
         return found, True
     now = time.time()
-    built = build_layer(
-        planned, folder, clamp=request.clamp, level=request.level, observer=observer
-    )
+    built = build_layer(planned, folder, clamp=request.clamp, level=request.level, told=told)
     if key is not None and key == reuse.key(planned, request.clamp, request.level):
         reuse.keep(key, planned, built, now)
     return built, False
