@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     verbs.command("create", help="Make a container; nothing runs yet.")(create)
     verbs.command("start", help=START)(start)
     verbs.command("exec", help=EXEC)(execute)
+    verbs.command("jupyter", help=JUPYTER)(jupyter)
     verbs.command("stop", help="SIGTERM to the command, SIGKILL to all after --time.")(stop)
     verbs.command("ls", help="List containers.")(ls)
     verbs.command("diff", help=DIFF)(diff)
@@ -152,6 +153,30 @@ def execute(
     if ended.reached is not None:
         print(f"  !   the command {REACHED[ended.reached]}", file=sys.stderr)
     raise typer.Exit(ended.exit)
+
+
+JUPYTER = """Serve Jupyter over a container's layer.
+
+Prints an address of this machine to open in a browser. The server is the one that the image
+holds, and has no network: a port of this machine leads to it. What is written stays in the
+container's layer. Ctrl-C, or `repro container stop`, ends it.
+"""
+
+
+def jupyter(
+    name: str = _NAME,
+    port: int = typer.Option(0, "--port", min=0, max=65535, help="[a free one]"),
+    quiet: bool = _QUIET,
+) -> None:
+    """Serve until it ends (help text: JUPYTER)."""
+    from functools import partial
+
+    from repro.cli.serving import announce
+    from repro.workflows.container_jupyter import serve_container
+
+    say = partial(announce, f"what is written stays in the container {name}")
+    observer = observer_for(quiet=quiet)
+    raise typer.Exit(serve_container(context.environ(), name, port, say, context.created, observer))
 
 
 def stop(

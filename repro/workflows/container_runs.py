@@ -211,7 +211,7 @@ def execute(request: ExecRequest, observer: Observer = silent) -> Executed:
 
 
 def _join(request: ExecRequest, place: Place, boot: str) -> Executed:
-    holder = _running(place, boot)
+    holder = running(place, boot)
     with opened(place) as found:
         claims = found.recording.claims
         sandbox = choose(found.container.engine, proofs(request.environ))
@@ -232,8 +232,11 @@ def _join(request: ExecRequest, place: Place, boot: str) -> Executed:
     return Executed(exit=result.exit, joined=True, reached=result.reached)
 
 
-def _running(place: Place, boot: str) -> Holder:
-    """Who holds the layer, once its sandbox runs a command (between two steps none does)."""
+def running(place: Place, boot: str) -> Holder:
+    """Who holds the layer, once its sandbox runs a command (between two steps none does).
+
+    Raises RuntimeUnavailable when nothing runs.
+    """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         holder = place.holder(boot)
