@@ -16,6 +16,7 @@ _OPENAT2 = 437  # the same number on every architecture (asm-generic/unistd.h)
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_HOW = struct.Struct("=QQQ")
 """``struct open_how`` of openat2(2): flags, mode, resolve."""
 
@@ -77,6 +78,23 @@ def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: b
     raise OSError(number, os.strerror(number), name)
 
 
+def open_made(root_fd: int, folder: str) -> int:
+    """A new descriptor of a folder below ``root_fd``, made with those above it when missing.
+
+    No link is followed: one on the way raises OSError (ELOOP or ENOTDIR).
+    """
+    fd = os.dup(root_fd)
+    for part in filter(None, folder.split("/")):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=fd)
+            inner = os.open(part, _FOLDER, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = inner
+    return fd
+
+
 def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
     """Every entry below ``root`` as (relative path, lstat), parents first, sorted by bytes.
 
@@ -120,3 +138,11 @@ def remove_tree(folder: Path) -> None:
 def is_whiteout(status: os.stat_result) -> bool:
     """Whether an entry of an upper folder marks a removed one (overlayfs: character 0/0)."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(folder: str) -> bool:
+    """Whether a folder of a layer hides all that lies below it in other layers (overlayfs)."""
+    try:
+        return os.getxattr(folder, "user.overlay.opaque", follow_symlinks=False) == b"y"
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ from typing import Any
 from repro.errors import ArchiveError, ProjectError, StorageError, UsageError
 from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, silent
-from repro.primitives.files import is_whiteout, open_inside, walk
+from repro.primitives.files import is_whiteout, open_inside, open_made, walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
@@ -300,7 +300,7 @@ def _left(folder: Path, paths: set[str]) -> list[str]:
 def _write(root: int, path: str, wanted: _Wanted) -> None:
     """One file, whole or not at all; no link on the way is followed."""
     parent, _, leaf = path.rpartition("/")
-    base = _made(root, parent)
+    base = open_made(root, parent)
     temporary = f".{leaf[:60]}.repro-restore"
     try:
         with contextlib.suppress(FileNotFoundError):
@@ -318,17 +318,3 @@ def _write(root: int, path: str, wanted: _Wanted) -> None:
         raise
     finally:
         os.close(base)
-
-
-def _made(root: int, folder: str) -> int:
-    """The descriptor of a folder below ``root``, made with those above it when missing."""
-    fd = os.dup(root)
-    for part in filter(None, folder.split("/")):
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=fd)
-            inner = os.open(part, _FOLDER, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = inner
-    return fd
