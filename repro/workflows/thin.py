@@ -198,8 +198,6 @@ class _Work:
                 made = self._cut(version, layer, compiled)
                 if made is not None:
                     cut[layer.diff_id] = (version, layer, made, compiled)
-        if not cut:
-            return None
         used = sorted(
             {
                 part.artifact
@@ -208,6 +206,12 @@ class _Work:
                 if part.artifact is not None
             }
         )
+        for number, artifact in enumerate(self.published.artifacts):
+            if number not in used:
+                why = "leaving it out would hardly make its layer smaller"
+                self.published.kept[f"{artifact.name} {artifact.version}"] = why
+        if not cut:
+            return None
         numbers = {old: new for new, old in enumerate(used)}
         artifacts = tuple(self.published.artifacts[old] for old in used)
         for diff_id, (version, layer, made, compiled) in cut.items():
