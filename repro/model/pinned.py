@@ -34,7 +34,7 @@ class Pinned:
         """What was set, for people."""
         words = [f"{name}={value}" for name, value in self.variables.items()]
         if self.processors is not None:
-            words.append(f"{self.processors} processors")
+            words.append(f"{self.processors} processor{'s' * (self.processors != 1)}")
         return ", ".join(words) or "nothing"
 
     def to_json(self) -> dict[str, Any]:

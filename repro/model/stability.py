@@ -25,6 +25,7 @@ AXES: Mapping[str, str] = {
     "blas-kernel": "BLAS kernel",
     "cpu-features": "processor features",
     "addresses": "address layout",
+    "source-date": "SOURCE_DATE_EPOCH",
     "clock": "clock",
 }
 """What a probe varies (or says that it cannot), in the order in which it is tried."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Numerics:
         said = {"LD_PRELOAD": path, "OPENBLAS_VERBOSE": "2"}
         if wanted is not None:
             said["OPENBLAS_CORETYPE"] = wanted
-        for argv in _HARMLESS:
+        for argv in (*_HARMLESS, *self._interpreters()):
             try:
                 heard = self._heard(argv, {**self._claims.environment, **said})
             except ReproError:
@@ -109,6 +109,12 @@ class Numerics:
             match = _CORE.search(heard)
             return match.group(1) if match else None
         return None
+
+    def _interpreters(self) -> Iterator[tuple[str, ...]]:
+        """The recorded Python, doing nothing: an image may hold no other program."""
+        for step in self._claims.steps:
+            if os.path.basename(step.argv[0]).startswith("python"):
+                yield (step.argv[0], "-I", "-S", "-c", "")
 
     def _heard(self, argv: Sequence[str], environment: Mapping[str, str]) -> str:
         with scratch(self._runs, "ask") as folder:

@@ -104,8 +104,9 @@ def _processors(
     variables: dict[str, str], could_not: list[str],
 ) -> tuple[int, ...]:  # fmt: skip
     """Threads and processors as many as there, when there were others than here."""
-    count = recorded if isinstance(recorded, int) and 0 < recorded <= _MOST_PROCESSORS else None
-    if count is None or count == len(cpus):
+    known = isinstance(recorded, int) and not isinstance(recorded, bool)
+    count = recorded if known and isinstance(recorded, int) else 0
+    if not 0 < count <= _MOST_PROCESSORS or count == len(cpus):
         return ()
     variables.update({n: str(count) for n in THREADS if n not in claims.environment})
     if count > len(cpus):

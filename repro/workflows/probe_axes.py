@@ -20,6 +20,7 @@ from repro.workflows.probe_order import Order
 
 _SEED = "4242"
 _ZONE = "ACST-9:30"  # POSIX form: needs no zone files in the image
+_LATER = 404 * 86_400 + 12_345  # seconds
 _OTHER_HOST, _OTHER_USER, _OTHER_UID = "other-host", "other", 4242
 _LOCALE = re.compile(rb"\b([a-z]{2}_[A-Z]{2}\.utf8)\b")
 _FEATURES = ("avx2", "fma", "avx512f", "avx512vl")
@@ -88,6 +89,7 @@ def choices(claims: Claims, machine: Machine) -> list[Choice]:
         _order(machine.order),
         _kernel(environment, machine),
         _features(environment, machine),
+        _source_date(environment),
         AxisTried(axis="clock", state="not varied", why=_CLOCK),
     ]  # fmt: skip
 
@@ -190,6 +192,14 @@ def _hash_seed(environment: Mapping[str, str]) -> Choice:
         axis="hash-seed", usual=usual, varied=other, variables={"PYTHONHASHSEED": other},
         held=_held("PYTHONHASHSEED", environment) if usual != "random" else None,
     )  # fmt: skip
+
+
+def _source_date(environment: Mapping[str, str]) -> Choice:
+    """The date that programs are told: another year, month, day and weekday."""
+    usual = environment.get("SOURCE_DATE_EPOCH", "")
+    if not usual.isdecimal():
+        return _not("source-date", "no SOURCE_DATE_EPOCH is set for the run")
+    return _variable("source-date", "SOURCE_DATE_EPOCH", str(int(usual) + _LATER), environment)
 
 
 def _held(name: str, environment: Mapping[str, str]) -> str | None:

@@ -21,6 +21,7 @@ _BEHIND: Mapping[str, tuple[str, ...]] = {
     "blas-kernel": ("threads",),
     "cpu-features": ("threads",),
     "addresses": ("addresses", "hash-seed"),
+    "source-date": ("clock",),
 }
 """Which kinds of lines let an axis in; the likeliest first."""
 CHANCE = ("random", "clock", "order", "process", "addresses")
