@@ -131,10 +131,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if data is None:
             self.error(404, "BLOB_UNKNOWN")
             return
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if match and self.state.ranges:
             at = int(match.group(1))
-            self.reply(206, data[at:], Content_Range=f"bytes {at}-{len(data) - 1}/{len(data)}")
+            end = min(int(match.group(2) or len(data) - 1), len(data) - 1)
+            part = data[at : end + 1]
+            self.reply(206, part, Content_Range=f"bytes {at}-{end}/{len(data)}")
         else:
             self.reply(200, data)
 

@@ -14,7 +14,9 @@ from repro.pin.debsources import DebSource
 from repro.pin.origin_apt import DebKey
 from repro.pin.public import pool_path
 
-_POOL = re.compile(r"pool/(?:updates/)?([^/]+/[^/]+/[^/]+)/([^/_]+)_[^/_]+_([a-z0-9-]+)\.deb")
+_POOL = re.compile(
+    r"pool/(?:updates/)?((?!updates/)[^/]+/[^/]+/[^/]+)/([^/_]+)_[^/_]+_([a-z0-9-]+)\.deb"
+)
 
 
 def likely_urls(key: DebKey, other_version: str, sources: Sequence[DebSource]) -> Iterator[str]:
