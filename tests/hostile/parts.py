@@ -65,6 +65,10 @@ class Parts:
             naming = [n for n, d in self.members.items() if hexadecimal in d and n != SUMS]
             if not naming:
                 return
+            if naming[0] == "README":
+                text = self.members["README"].replace(hexadecimal, new.hex.encode())
+                self.members["README"] = text
+                continue
             document = self.json(naming[0])
             self.put(naming[0], dump(relinked(document, old, new, size)))
 

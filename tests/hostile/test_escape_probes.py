@@ -16,6 +16,7 @@ from repro.errors import RerunFailed
 from repro.model.ports import SandboxRequest
 from repro.runtime.base import Runtime
 from repro.runtime.choose import all_engines
+from tests.contracts.runtime_box import MARKS, NOT_INSTALLABLE, ROOT_ONLY
 from tests.other_user import USERS, as_user, given, open_folder
 from tests.rootfs import python_root
 
@@ -36,15 +37,17 @@ def roots() -> Iterator[Mapping[int | None, tuple[Path, str]]]:
         yield made
 
 
-@pytest.fixture(params=[engine.name for engine in all_engines()])
+@pytest.fixture(params=[pytest.param(e.name, marks=MARKS[e.name]) for e in all_engines()])
 def engine(request: pytest.FixtureRequest) -> Runtime:
     return next(engine for engine in all_engines() if engine.name == request.param)
 
 
 def needs(engine: Runtime, user: int | None) -> None:
+    if engine.name in ROOT_ONLY and (user is not None or os.geteuid() != 0):
+        pytest.skip(f"{engine.name} is for root alone")
     reason = as_user(user, engine.usable)
     if reason is not None:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and engine.name not in NOT_INSTALLABLE:
             pytest.fail(f"{engine.name}: {reason}")
         pytest.skip(reason)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.errors import UsageError
+from repro.errors import ArchiveError, UsageError
 from repro.store.archive import Archive
 from repro.store.lineage import named
 from repro.workflows.log import log
@@ -67,7 +67,16 @@ def test_one_image_with_two_recordings_is_two_versions(tmp_path: Path) -> None:
 
 def test_nonsense_in_the_circumstances_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "paper.repro"
-    odd = {"created": "2024\x1b[31m", "message": ["x"], "git": "main", "self_test": 7}
+    odd = {"created": "2024\x1b[31m", "git": {"commit": 7}, "self_test": {"outcome": ["x"]}}
     add_version(path, tmp_path / "work", "odd", circumstances=odd)
     (found,) = log(path, None)["versions"]
-    assert (found["created"], found["message"], found["git"], found["self_test"]) == (None,) * 4
+    assert (found["created"], found["message"], found["self_test"]) == (None,) * 3
+    assert found["git"]["commit"] is None
+
+
+@pytest.mark.parametrize("odd", [{"message": ["x"]}, {"git": "main"}, {"self_test": 7}], ids=str)
+def test_circumstances_of_other_types_are_refused(odd: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "paper.repro"
+    add_version(path, tmp_path / "work", "odd", circumstances=odd)
+    with pytest.raises(ArchiveError, match="circumstances"):
+        log(path, None)
