@@ -116,11 +116,22 @@ class RuntimeUnavailable(ReproError):
 
 
 class RemoteError(ReproError):
-    """A network service failed (exit 7); ``temporary`` says whether to try again."""
+    """A network service failed (exit 7); ``temporary`` says whether to try again.
+
+    ``wait`` are the seconds after which the service asked to be tried again, if it did.
+    """
 
     slug = "remote"
     exit_code = EXIT_REMOTE
     temporary = False
+    wait: float | None = None
+
+
+class AccessError(RemoteError):
+    """A network service does not know who asks, or does not let them (exit 8)."""
+
+    slug = "access"
+    exit_code = EXIT_SIGNATURE
 
 
 class SignatureError(ReproError):

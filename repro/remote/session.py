@@ -6,14 +6,15 @@ import email.utils
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from repro import __version__
-from repro.errors import RemoteError
+from repro.errors import AccessError, RemoteError
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.remote.challenge import (
@@ -25,6 +26,7 @@ from repro.remote.challenge import (
     token_request,
 )
 from repro.remote.credentials import Credential
+from repro.remote.services import mend_of_a_missing_repository, mend_of_a_refusal
 
 Body = bytes | BinaryIO | None
 Ask = Callable[[], Credential | None]
@@ -35,6 +37,9 @@ _LONGEST_PAUSE = 60.0
 _AGAIN = (429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+SLOWEST = 1024
+"""Bytes a second below which a server is taken for one that does not answer."""
+_PATIENCE = 60.0
 _ERROR_BYTES = 64 << 10
 _TOKEN_BYTES = 256 << 10
 MAX_ANSWER = 8 << 20
@@ -108,7 +113,7 @@ class Session:
             method, address, scopes=scopes, headers=headers, body=body, expect=expect, retry=retry
         )
         try:
-            data = read_limited(answer, MAX_ANSWER)
+            data = read_limited(answer, MAX_ANSWER, self._clock)
         except requests.RequestException as error:
             raise self._unreachable(error) from None
         if len(data) > MAX_ANSWER:
@@ -147,9 +152,10 @@ class Session:
             self._sleep(min(pause, _LONGEST_PAUSE))
         raise AssertionError("unreachable")
 
-    def pause(self, number: int) -> None:
-        """Wait before the try after the ``number``-th."""
-        self._sleep(min(2.0**number, _LONGEST_PAUSE))
+    def pause(self, number: int, error: RemoteError | None = None) -> None:
+        """Wait before the try after the ``number``-th, which failed with ``error``."""
+        wait = error.wait if error is not None and error.wait is not None else 2.0**number
+        self._sleep(min(wait, _LONGEST_PAUSE))
 
     def absolute(self, address: str) -> str:
         """A path or a Location as a whole URL. Raises RemoteError when it is no web address."""
@@ -288,11 +294,23 @@ class Session:
         said = _said(answer)
         answer.close()
         text = f"{name} answers {method} with {status}{f': {said}' if said else ''}"
-        found = RemoteError(text, hint=_MENDS.get(status), slug=f"http-{status}")
+        family = AccessError if status in (401, 403) else RemoteError
+        found = family(text, hint=self._mend(status, said), slug=f"http-{status}")
         found.temporary = status in _AGAIN
+        if found.temporary and "Retry-After" in answer.headers:
+            found.wait = _retry_after(answer, 2.0)
         return found
 
+    def _mend(self, status: int, said: str) -> str | None:
+        hint = _MENDS.get(status) or (_DOWN if status >= 500 else None)
+        if status == 404 and "NAME_UNKNOWN" in said:
+            hint = mend_of_a_missing_repository(self.server)
+        if status in (401, 403):
+            hint = mend_of_a_refusal(self.server, status) or hint
+        return hint.replace("HOST", printable(self.server, 80)) if hint else None
 
+
+_DOWN = "the registry has trouble of its own: try again later; what was sent is not lost"
 _FINAL = ("Name or service not known", "Connection refused", "No address associated")
 _MENDS = {
     401: "log in first: `docker login HOST` or `podman login HOST`",
@@ -344,10 +362,42 @@ def _json(answer: requests.Response, limit: int) -> Any:
         return None
 
 
-def read_limited(answer: requests.Response, limit: int) -> bytes:
+def pieces_of(
+    answer: requests.Response, size: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[bytes]:
+    """The body as it comes, in pieces of at most ``size`` bytes.
+
+    Raises RequestException, also when less than SLOWEST bytes a second come for a while: a
+    server that sends a byte now and then never runs into a time limit for a single read.
+    """
+    began, count = clock(), 0
+    for piece in _raw_pieces(answer, size):
+        yield piece
+        count += len(piece)
+        passed = clock() - began
+        if passed > _PATIENCE:
+            if count < SLOWEST * passed:
+                raise requests.exceptions.ReadTimeout("too slow")
+            began, count = clock(), 0
+
+
+def _raw_pieces(answer: requests.Response, size: int) -> Iterator[bytes]:
+    read_some = getattr(answer.raw, "read1", None)
+    if read_some is None:  # urllib3 before 2: waits until a piece is full
+        yield from answer.iter_content(min(size, 4096))
+        return
+    try:
+        yield from iter(lambda: read_some(size, decode_content=True), b"")
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
+
+
+def read_limited(
+    answer: requests.Response, limit: int, clock: Callable[[], float] = time.monotonic
+) -> bytes:
     """The body up to ``limit`` bytes; what lies beyond is cut. Raises RequestException."""
     found = bytearray()
-    for piece in answer.iter_content(1 << 16):
+    for piece in pieces_of(answer, 1 << 16, clock):
         found += piece
         if len(found) > limit:
             break

@@ -5,27 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
-from repro.errors import RemoteError, StorageError
+from repro.errors import AccessError, RemoteError, StorageError
 from repro.model.oci import Descriptor
 from repro.primitives.digest import Digest
 from repro.primitives.texts import printable
+from repro.remote import upload
+from repro.remote.notes import Notes
 from repro.remote.registry import Progress, Registry
+from repro.remote.session import pieces_of
+from repro.remote.upload import Open, begin, finish, location_of, send_pieces
 
-PIECE = 16 << 20
-"""Bytes of one PATCH: above the least that registries ask for (5 MB), small enough to repeat."""
 _READ = 1 << 20
 _PACKET = 1 << 17  # so much may be lost when a connection breaks
 _TRIES = 5
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
-
-Open = Callable[[], BinaryIO]
 
 
 def push_blob(
@@ -35,12 +33,13 @@ def push_blob(
     *,
     mounts: Sequence[str] = (),
     progress: Progress = lambda count: None,
+    notes: Notes | None = None,
 ) -> str:
     """Bring a blob to the registry; ``"there"``, ``"mounted"`` or ``"sent"``.
 
     ``mounts`` are repositories of the same server that may have it. ``source`` opens a
     seekable stream. ``progress`` is told of bytes as they arrive, also negative numbers
-    when some were lost. Raises RemoteError.
+    when some were lost. ``notes`` remember how far a large one got. Raises RemoteError.
     """
     if registry.has_blob(descriptor):
         progress(descriptor.size)
@@ -48,36 +47,24 @@ def push_blob(
     location = None
     for other in mounts:
         scopes = (*registry.push_scope, f"repository:{other}:pull")
-        answer = registry.session.request(
-            "POST", registry.uploads_address(descriptor.digest, other), scopes=scopes,
-            headers={"Content-Length": "0"}, expect=(201, 202),
-        )  # fmt: skip
+        try:
+            answer = registry.session.request(
+                "POST", registry.uploads_address(descriptor.digest, other), scopes=scopes,
+                headers={"Content-Length": "0"}, expect=(201, 202),
+            )  # fmt: skip
+        except AccessError:
+            continue  # no right to read there (GitLab refuses the token): it is sent instead
         if answer.status == 201:
             progress(descriptor.size)
             return "mounted"
-        location = answer.header("Location")
+        location = location_of(registry, answer)
     with source() as stream:
-        if descriptor.size <= PIECE:
+        if descriptor.size <= upload.PIECE:
             _send_whole(registry, descriptor, stream, location)
             progress(descriptor.size)
         else:
-            _send_pieces(registry, descriptor, stream, location, progress)
+            send_pieces(registry, descriptor, stream, location, progress, notes or Notes(None))
     return "sent"
-
-
-def _begin(registry: Registry) -> tuple[str, int]:
-    answer = registry.session.request(
-        "POST", registry.uploads_address(), scopes=registry.push_scope,
-        headers={"Content-Length": "0"}, expect=(202,),
-    )  # fmt: skip
-    least = answer.header("OCI-Chunk-Min-Length") or "0"
-    return _location(registry, answer.header("Location")), int(least) if least.isdecimal() else 0
-
-
-def _location(registry: Registry, value: str | None) -> str:
-    if not value:
-        raise RemoteError(f"{registry.name} did not say where to send the blob")
-    return registry.session.absolute(value)
 
 
 def _send_whole(
@@ -85,93 +72,16 @@ def _send_whole(
 ) -> None:
     data = stream.read(descriptor.size)
     for number in range(1, _TRIES + 1):
-        where = location or _begin(registry)[0]
+        where = location or begin(registry)[0]
         location = None
         try:
-            _finish(registry, descriptor, where, data)
+            finish(registry, descriptor, where, data)
             return
         except RemoteError as error:
             # The session may be gone (404) or half-filled: begin anew.
             if number == _TRIES or not (error.temporary or error.slug == "http-404"):
                 raise
-
-
-def _finish(registry: Registry, descriptor: Descriptor, where: str, data: bytes = b"") -> None:
-    parts = urlsplit(where)
-    query = f"{parts.query}&" if parts.query else ""
-    address = urlunsplit(parts._replace(query=f"{query}digest={descriptor.digest}"))
-    registry.session.request(
-        "PUT", address, scopes=registry.push_scope,
-        headers={"Content-Type": "application/octet-stream", "Content-Length": str(len(data))},
-        body=lambda: data, expect=(201, 204), retry=False,
-    )  # fmt: skip
-
-
-def _send_pieces(
-    registry: Registry,
-    descriptor: Descriptor,
-    stream: BinaryIO,
-    location: str | None,
-    progress: Progress,
-) -> None:
-    """PATCH by PATCH; after a failure from where the registry says it is."""
-    least = 0
-    if location is None:
-        location, least = _begin(registry)
-    else:
-        location = _location(registry, location)
-    at, failures = 0, 0
-    while at < descriptor.size:
-        stream.seek(at)
-        data = stream.read(max(PIECE, least))
-        if not data:
-            raise RemoteError(f"blob {descriptor.digest.short} ended early while it was sent")
-        try:
-            location = _patch(registry, location, at, data)
-            at += len(data)
-            progress(len(data))
-            failures = 0
-        except RemoteError as error:
-            failures += 1
-            if failures == _TRIES or not (
-                error.temporary or error.slug in ("http-416", "http-404")
-            ):
-                raise
-            location, reached = _where_it_is(registry, location)
-            progress(reached - at)
-            at = reached
-    _finish(registry, descriptor, location)
-
-
-def _patch(registry: Registry, location: str, at: int, data: bytes) -> str:
-    answer = registry.session.request(
-        "PATCH", location, scopes=registry.push_scope,
-        headers={
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(len(data)),
-            "Content-Range": f"{at}-{at + len(data) - 1}",
-        },
-        body=lambda: data, expect=(202,), retry=False,
-    )  # fmt: skip
-    return _location(registry, answer.header("Location"))
-
-
-def _where_it_is(registry: Registry, location: str) -> tuple[str, int]:
-    """The session's next address and how many bytes it has; a new session when it is gone."""
-    try:
-        answer = registry.session.request(
-            "GET", location, scopes=registry.push_scope, expect=(204, 202)
-        )
-    except RemoteError as error:
-        if error.slug not in ("http-404", "http-405", "http-400"):
-            raise
-        return _begin(registry)[0], 0
-    match = _RANGE.fullmatch(answer.header("Range") or "")
-    # "0-0" is what docker-registry says of an empty session and of one byte: begin anew then.
-    last = int(match.group(1)) if match else 0
-    if last == 0:
-        return _begin(registry)[0], 0
-    return _location(registry, answer.header("Location") or location), last + 1
+            registry.session.pause(number, error)
 
 
 def pull_blob(
@@ -202,7 +112,7 @@ def pull_blob(
                 told.undo()
                 if number == _TRIES or not error.temporary:
                     raise
-                registry.session.pause(number)
+                registry.session.pause(number, error)
         os.replace(part, place)
     except OSError as error:
         raise StorageError(
@@ -271,7 +181,7 @@ def _receive(
         answer.close()
         raise RemoteError(f"{registry.name} sent another range than was asked for")
     try:
-        for data in answer.iter_content(_PACKET):
+        for data in pieces_of(answer, _PACKET):
             if skip:
                 cut = min(skip, len(data))
                 data, skip = data[cut:], skip - cut

@@ -14,7 +14,7 @@ from repro.remote.reference import Reference
 from repro.remote.transfer import pull_blob, push_blob
 from repro.workflows.places import cache_root, scratch
 from repro.workflows.pull import find_version
-from repro.workflows.push import Pushed, blobs_of, put_manifests
+from repro.workflows.push import Pushed, blobs_of, put_manifests, upload_notes
 from repro.workflows.registries import WORKERS, open_registry
 
 
@@ -38,6 +38,7 @@ def copy(
     mounts = (source.repository,) if source.server == target.server else ()
     blobs = blobs_of(version)
     told = Tally("copy", sum(each.size for each in blobs), observer)
+    notes = upload_notes(environ)
     with scratch(cache_root(environ) / "runs", "copy") as folder:
 
         def one(descriptor: Descriptor) -> str:
@@ -48,7 +49,7 @@ def copy(
             try:
                 return push_blob(
                     new, descriptor, lambda: pull_blob(old, descriptor, folder).open("rb"),
-                    mounts=mounts, progress=told.add,
+                    mounts=mounts, progress=told.add, notes=notes,
                 )  # fmt: skip
             finally:
                 place.unlink(missing_ok=True)
@@ -56,8 +57,10 @@ def copy(
         how = in_threads([partial(one, blob) for blob in blobs], WORKERS)
     put_manifests(version, lambda each: old.manifest(str(each.digest))[0], new, target.wanted)
     size = sum(blob.size for blob, way in zip(blobs, how, strict=True) if way == "sent")
+    size -= notes.resumed
     observer(done("copy", f"{printable(str(target))} · {human_size(size)} sent"))
     return Pushed(
         reference=target, digest=version.config_digest, manifest=version.manifest_digest,
         sent=how.count("sent"), there=how.count("there"), mounted=how.count("mounted"), bytes=size,
+        resumed=notes.resumed,
     )  # fmt: skip

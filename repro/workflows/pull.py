@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from repro.store.catalog import VersionInfo, read_versions
 from repro.store.turn import turn
 from repro.store.versions import Version
 from repro.store.writer import write_archive
-from repro.workflows.places import cache_root
+from repro.workflows.places import cache_root, scratch
 from repro.workflows.push import blobs_of
 from repro.workflows.registries import WORKERS, open_registry, read_config
 from repro.workflows.rewriting import carried
@@ -90,9 +91,8 @@ def pull(
     """
     registry = open_registry(reference, environ, insecure)
     started = time.monotonic()
-    folder = _folder(environ)
     version = find_version(registry, reference)
-    with _Target(output, version) as target:
+    with _Target(output, version) as target, _arrivals(environ) as folder:
         sources = [*target.sources, *others]
         missing = _missing(version, sources)
         _check_space(folder, missing)
@@ -103,8 +103,8 @@ def pull(
         )
         # The registry's own manifests are made anew by the writer, from the same facts.
         target.write(Blobs(folder=folder, others=sources), observer)
-    for each in missing:
-        (folder / each.digest.hex).unlink(missing_ok=True)
+        for each in missing:
+            (folder / each.digest.hex).unlink(missing_ok=True)
     size = sum(each.size for each in missing)
     total = sum(layer.descriptor.size for layer in version.layers)
     text = f"{printable(str(reference))} · {human_size(size)} of {human_size(total)} fetched"
@@ -319,15 +319,34 @@ def _missing(version: VersionInfo, sources: Sequence[BlobSource]) -> list[Descri
     ]
 
 
-def _folder(environ: Mapping[str, str]) -> Path:
-    folder = cache_root(environ) / "pulls"
+@contextlib.contextmanager
+def _arrivals(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where blobs arrive: what an interrupted pull left lies there.
+
+    One process at a time has that folder; another one meanwhile gets a folder of its own,
+    whose blobs are fetched from the beginning.
+    """
+    root = cache_root(environ)
+    folder = root / "pulls"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise StorageError(
             f"{folder} cannot be made: {error.strerror}", hint="set REPRO_CACHE"
         ) from None
-    return folder
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with scratch(root / "runs", "pull") as own:
+                yield own
+            return
+        except OSError:
+            pass  # a file system without locks: as before there were any
+        yield folder
+    finally:
+        os.close(fd)
 
 
 def _check_space(folder: Path, missing: Sequence[Descriptor]) -> None:

@@ -15,18 +15,23 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, Tally, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
+from repro.remote.notes import Notes
 from repro.remote.reference import Reference
 from repro.remote.registry import Registry
 from repro.remote.transfer import push_blob
 from repro.store.archive import Archive, VersionInfo
 from repro.store.blobs import open_place
 from repro.store.catalog import references
+from repro.workflows.places import cache_root
 from repro.workflows.registries import WORKERS, open_registry
 
 
 @frozen
 class Pushed:
-    """What a push did. ``sent``, ``there`` and ``mounted`` count blobs; ``bytes`` were sent."""
+    """What a push did. ``sent``, ``there`` and ``mounted`` count blobs.
+
+    ``bytes`` were sent; ``resumed`` more had come with an earlier push that was cut off.
+    """
 
     reference: Reference
     digest: Digest
@@ -35,6 +40,7 @@ class Pushed:
     there: int
     mounted: int
     bytes: int
+    resumed: int
 
     def to_json(self) -> dict[str, object]:
         """The document ``repro.push/1``."""
@@ -44,6 +50,7 @@ class Pushed:
             "archive": {"digest": str(self.digest), "manifest": str(self.manifest)},
             "blobs": {"sent": self.sent, "there": self.there, "mounted": self.mounted},
             "bytes": self.bytes,
+            "resumed": self.resumed,
         }
 
 
@@ -70,23 +77,30 @@ def push(
         started = time.monotonic()
         blobs = blobs_of(version)
         told = Tally("push", sum(each.size for each in blobs), observer)
+        notes = upload_notes(environ)
 
         def one(descriptor: Descriptor) -> str:
             return push_blob(
                 registry, descriptor, lambda: _opened(source, descriptor), mounts=mounts,
-                progress=told.add,
+                progress=told.add, notes=notes,
             )  # fmt: skip
 
         how = in_threads([partial(one, blob) for blob in blobs], WORKERS)
         put_manifests(version, source.read_blob, registry, target.wanted)
         sent = [blob for blob, way in zip(blobs, how, strict=True) if way == "sent"]
-        size = sum(blob.size for blob in sent)
+        size = sum(blob.size for blob in sent) - notes.resumed
         text = f"{printable(str(target))} · {len(sent)} of {len(blobs)} blobs, {human_size(size)}"
         observer(done("push", text, time.monotonic() - started))
         return Pushed(
             reference=target, digest=version.config_digest, manifest=version.manifest_digest,
             sent=len(sent), there=how.count("there"), mounted=how.count("mounted"), bytes=size,
+            resumed=notes.resumed,
         )  # fmt: skip
+
+
+def upload_notes(environ: Mapping[str, str]) -> Notes:
+    """What this user's cache knows of uploads that were cut off."""
+    return Notes(cache_root(environ) / "uploads")
 
 
 def _opened(source: Archive, descriptor: Descriptor) -> BinaryIO:

@@ -146,10 +146,10 @@ def test_passwords(machine: Machine, tmp_path: Path) -> None:
     (folder / "users").write_text(line)
     auth = f"auth: {{htpasswd: {{realm: here, path: {folder}/users}}}}\n"
     with serving(folder, auth) as host:
-        said = machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=7)
+        said = machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=8)
         assert said["error"]["slug"] == "http-401"
         machine.login(host, "wrong")
-        machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=7)
+        machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=8)
         machine.login(host)
         machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1")
         machine.repro("pull", f"oci://{host}/lab/paper:v1", "-o", "back.repro")
@@ -222,7 +222,7 @@ def test_tokens(machine: Machine, tmp_path: Path) -> None:
     )
     try:
         with serving(folder, auth) as host:
-            machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=7)
+            machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1", status=8)
             machine.login(host)
             sent = machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1")
             mounted = machine.repro(
