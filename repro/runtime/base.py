@@ -32,6 +32,12 @@ class Runtime(abc.ABC):
     rank: ClassVar[int] = 50
     guises: frozenset[str] = frozenset()
     """Which fields of a Guise this engine can change; a request for another is refused."""
+    joins: ClassVar[bool] = False
+    """Whether ``join`` works at all."""
+    adds: ClassVar[frozenset[str]] = frozenset()
+    """Variables that it sets besides the recorded ones and PWD, where they are not recorded."""
+    any_bytes: ClassVar[bool] = False
+    """Whether words need not be UTF-8; an engine that cannot carry such a word refuses it."""
 
     def usable(self) -> str | None:
         """None when this engine works here, else the reason with its mend; tried by doing."""

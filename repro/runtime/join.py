@@ -15,7 +15,6 @@ import errno
 import os
 import select
 import signal
-import struct
 import time
 from typing import NoReturn
 
@@ -26,14 +25,11 @@ from repro.primitives.frozen import frozen
 from repro.primitives.process import waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.cgroups import follow
+from repro.runtime.rights import DUMPABLE, PDEATHSIG, Stage, give_up_rights, install, prctl
 from repro.runtime.watchdog import INTERVAL, Watchdog
 
 _NAMESPACES = {"user": 0x10000000, "mnt": 0x20000, "uts": 0x4000000, "ipc": 0x8000000,
                "pid": 0x20000000, "net": 0x40000000, "cgroup": 0x2000000}  # fmt: skip
-_PDEATHSIG, _DUMPABLE, _SECCOMP, _CAPBSET_DROP, _NO_NEW_PRIVS, _AMBIENT = 1, 4, 22, 24, 38, 47
-_SECCOMP_FILTER, _AMBIENT_CLEAR = 2, 4
-_CAPABILITY_3 = 0x20080522
-_MOST_CAPABILITIES = 64
 _REPORT = 4096
 
 
@@ -206,19 +202,7 @@ class _Outer:
         )
 
 
-class _Stage(Exception):
-    """A step that failed, for the report."""
-
-    def __init__(self, name: str, number: int) -> None:
-        super().__init__(name)
-        self.line = f"{name} {number}\n".encode()
-
-
 _LIBC = ctypes.CDLL(None, use_errno=True)  # loaded before anything is entered
-
-
-class _Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
 
 
 def _outer(prepared: _Prepared, go: int, report: int) -> NoReturn:
@@ -230,7 +214,7 @@ def _outer(prepared: _Prepared, go: int, report: int) -> NoReturn:
         _only_ours(prepared)
         if os.read(go, 1) == b"g":
             status = _enter(prepared, report)
-    except _Stage as failed:
+    except Stage as failed:
         os.write(report, failed.line)
     except BaseException:
         os.write(report, b"start 0\n")
@@ -251,13 +235,13 @@ def _only_ours(prepared: _Prepared) -> None:
 
 
 def _enter(prepared: _Prepared, report: int) -> int:
-    _prctl("dumpable", _DUMPABLE, 0)
+    prctl("dumpable", DUMPABLE, 0)
     if _LIBC.setns(prepared.init, prepared.namespaces) != 0:
-        raise _Stage("setns", ctypes.get_errno())
+        raise Stage("setns", ctypes.get_errno())
     root = os.stat("/")
     if (root.st_dev, root.st_ino) != prepared.root:
-        raise _Stage("root", errno.EXDEV)
-    _prctl("pdeathsig", _PDEATHSIG, signal.SIGKILL)
+        raise Stage("root", errno.EXDEV)
+    prctl("pdeathsig", PDEATHSIG, signal.SIGKILL)
     if os.getppid() != prepared.parent:
         os._exit(70)
     alive, life = os.pipe()
@@ -266,7 +250,7 @@ def _enter(prepared: _Prepared, report: int) -> int:
         os.close(life)
         _inner(prepared, report, alive)
     os.close(alive)
-    _give_up_rights()
+    give_up_rights()
     os.write(report, f"pid {pid}\n".encode())
     os.close(report)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -276,43 +260,22 @@ def _enter(prepared: _Prepared, report: int) -> int:
 def _inner(prepared: _Prepared, report: int, alive: int) -> NoReturn:
     try:
         os.setsid()
-        _give_up_rights()
-        _prctl("pdeathsig", _PDEATHSIG, signal.SIGKILL)
+        give_up_rights()
+        prctl("pdeathsig", PDEATHSIG, signal.SIGKILL)
         if select.select([alive], [], [], 0)[0]:
             os._exit(70)  # the outer one was killed before it could take us along
         try:
             os.chdir(prepared.cwd)
         except OSError as error:
-            raise _Stage("chdir", error.errno or 0) from None
-        _filter(prepared.program)
+            raise Stage("chdir", error.errno or 0) from None
+        install(prepared.program)
         _execute(prepared)
-    except _Stage as failed:
+    except Stage as failed:
         os.write(report, failed.line)
     except BaseException:
         os.write(report, b"inside 0\n")
     finally:
         os._exit(70)
-
-
-def _give_up_rights() -> None:
-    """No capability in any set, and none to be had from a program."""
-    _prctl("no_new_privs", _NO_NEW_PRIVS, 1)
-    for capability in range(_MOST_CAPABILITIES):
-        if _LIBC.prctl(_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
-            break  # the kernel knows no more of them
-    _prctl("ambient", _AMBIENT, _AMBIENT_CLEAR)
-    header = _Header(_CAPABILITY_3, 0)
-    if _LIBC.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()) != 0:
-        raise _Stage("capset", ctypes.get_errno())
-
-
-def _filter(program: bytes) -> None:
-    held = ctypes.create_string_buffer(program, len(program))
-    described = ctypes.create_string_buffer(
-        struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
-    )
-    if _LIBC.prctl(_SECCOMP, ctypes.c_ulong(_SECCOMP_FILTER), described, 0, 0) != 0:
-        raise _Stage("seccomp", ctypes.get_errno())
 
 
 def _execute(prepared: _Prepared) -> NoReturn:
@@ -326,15 +289,10 @@ def _execute(prepared: _Prepared) -> NoReturn:
                 argv = (b"sh", program, *prepared.argv[1:])
                 os.execve(b"/bin/sh", argv, prepared.environment)
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-                raise _Stage("exec", error.errno or 0) from None
+                raise Stage("exec", error.errno or 0) from None
             if error.errno == errno.EACCES:
                 found = errno.EACCES
-    raise _Stage("exec", found)
-
-
-def _prctl(name: str, option: int, value: int) -> None:
-    if _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        raise _Stage(name, ctypes.get_errno())
+    raise Stage("exec", found)
 
 
 def _gone() -> RuntimeUnavailable:

@@ -60,6 +60,13 @@ def proc_masks(folder: str) -> list[str]:
     return words
 
 
+def proc_lists() -> tuple[list[str], list[str]]:
+    """The same files as paths: those that may be read but not written, and those hidden."""
+    read_only = [f"/proc/{name}" for name in _READ_ONLY if os.path.lexists(f"/proc/{name}")]
+    hidden = [f"/proc/{name}" for name in _HIDDEN if os.path.lexists(f"/proc/{name}")]
+    return read_only, hidden
+
+
 def check_upper(upper: str) -> None:
     """Refuse a writable layer that would steer the next start.
 

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping
 
 from repro.errors import RuntimeUnavailable
+from repro.primitives.frozen import frozen
 
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -59,6 +60,39 @@ _ABSENT = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "o
 """Answered with ENOSYS, so that libraries fall back to the older call."""
 
 _BY_ARGUMENT = ("ioctl", "socket", "socketpair", "clone", "personality", "unshare")
+
+
+_PERSONALITIES = (0xFFFFFFFF, 0, 0x0040000)
+
+
+@frozen
+class Rules:
+    """The list as names and numbers, for who writes it in another form (``profile``).
+
+    ``forbidden`` and ``absent`` are calls that fail with EPERM and ENOSYS whatever their
+    arguments are; the other fields are arguments: ``namespaces`` and ``new_user`` bits
+    refused to unshare and clone, ``ioctls`` refused, ``families`` allowed besides
+    ``netlink`` with its protocol ``netlink_route``, ``personalities`` allowed.
+    """
+
+    forbidden: list[str]
+    absent: list[str]
+    ioctls: tuple[int, ...] = (_TIOCSTI, _TIOCLINUX)
+    namespaces: int = _NAMESPACES
+    new_user: int = _CLONE_NEWUSER
+    families: tuple[int, ...] = _FAMILIES
+    netlink: int = _NETLINK
+    netlink_route: int = _NETLINK_ROUTE
+    personalities: tuple[int, ...] = _PERSONALITIES
+
+
+def rules(machine: str) -> Rules:
+    """The rules for ``machine``, which must be one of AUDIT."""
+    names = [name for name in _TABLES[machine] if name not in _BY_ARGUMENT]
+    return Rules(
+        forbidden=[name for name in names if name not in _ABSENT],
+        absent=[name for name in names if name in _ABSENT],
+    )
 
 
 def filter_program(machine: str) -> bytes:
@@ -130,7 +164,7 @@ def _clone(number: int, flags: int) -> list[bytes]:
 
 def _personality(number: int) -> list[bytes]:
     """Allowed: asking (0xffffffff), 0, and ADDR_NO_RANDOMIZE."""
-    allowed = (0xFFFFFFFF, 0, 0x0040000)
+    allowed = _PERSONALITIES
     checks = [_op(_JEQ, value, len(allowed) - at, 0) for at, value in enumerate(allowed)]
     body = [_op(_LD, _ARG0), *checks, _op(_RET, _ERRNO | _EPERM), _op(_RET, _ALLOW)]
     return [_op(_JEQ, number, 0, len(body)), *body]

@@ -140,11 +140,33 @@ class Watch:
                 self._said += piece
         return self._reported("exit-code") is not None
 
-    def _reported(self, key: str) -> int | None:
+    def await_report(self, key: str) -> int | None:
+        """Wait until this is reported; None when all ended without it."""
+        while self._reported(key) is None:
+            piece = os.read(self._status, 4096)
+            if not piece:
+                return None
+            self._said += piece
+        return self._reported(key)
+
+    def figure(self, key: str) -> float | None:
+        """A number of the reports so far (``executed`` reads the last); None without it."""
         for line in self._said.splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                return int(json.loads(line)[key])
+                return float(json.loads(line)[key])
         return None
+
+    def failure(self) -> tuple[str, int] | None:
+        """The stage at which a carrier stopped, and the errno (0 when there is none)."""
+        for line in self._said.splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                said = json.loads(line)
+                return str(said["failed"]), int(said["errno"])
+        return None
+
+    def _reported(self, key: str) -> int | None:
+        found = self.figure(key)
+        return None if found is None else int(found)
 
 
 def end_group(pid: int) -> None:

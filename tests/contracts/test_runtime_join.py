@@ -17,8 +17,16 @@ from repro.container.processes import await_init, boot_id, process
 from repro.errors import RerunFailed, RuntimeUnavailable
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import JoinRequest, SandboxResult
+from repro.runtime.base import Runtime
 from tests.contracts.runtime_box import ENVIRONMENT, NAP, Box, living
 from tests.other_user import as_user
+
+
+@pytest.fixture(autouse=True)
+def _can_join(engine: Runtime) -> None:
+    if not engine.joins:
+        pytest.skip(f"{engine.name} does not join; test_an_engine_that_cannot_join_says_so")
+
 
 _FACTS = ("Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
           "Seccomp_filters")  # fmt: skip

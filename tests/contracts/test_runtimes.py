@@ -50,7 +50,15 @@ def test_exact_environment(box: Box) -> None:
     box.run("/usr/bin/env")
     found = dict(line.split("=", 1) for line in box.said().splitlines())
     found.pop("PWD", None)
-    assert found == ENVIRONMENT
+    added = box.engine.adds - ENVIRONMENT.keys()
+    assert {name: value for name, value in found.items() if name not in added} == ENVIRONMENT
+
+
+def test_what_is_recorded_stands_before_what_an_engine_adds(box: Box) -> None:
+    recorded = {**ENVIRONMENT, "HOSTNAME": "x", "TERM": "y", "container": "z"}
+    box.run("/usr/bin/env", environment=recorded)
+    found = dict(line.split("=", 1) for line in box.said().splitlines())
+    assert {name: found[name] for name in recorded} == recorded
 
 
 def test_writes_go_to_the_upper_folder_alone(box: Box, layer: Path) -> None:
@@ -159,12 +167,19 @@ def test_no_recorded_word_becomes_an_option(box: Box, changes: Mapping[str, obje
     assert not list(box.upper.iterdir())
 
 
-def test_options_as_words_stay_words(box: Box) -> None:
-    words = ["--bind", "--", "a b", "'", "\n", "é", "\udcff", "--ro-bind"]
-    environment = {**ENVIRONMENT, "B": "--bind", "C": "\udcfe\n"}
+@pytest.mark.parametrize("odd", ["", "\udcff"], ids=["text", "bytes"])
+def test_options_as_words_stay_words(box: Box, odd: str) -> None:
+    words = ["--bind", "--", "a b", "'", "\n", "é", odd, "--ro-bind", "", "$A", "{{.}}", "\x1b["]
+    environment = {**ENVIRONMENT, "B": "--bind", "C": f"{odd}\n", "D": ""}
     script = 'printf "%s|" "$B" "$C" "$@"'
+    if odd and not box.engine.any_bytes:
+        with pytest.raises(RuntimeUnavailable) as caught:
+            box.run("/bin/sh", "-c", script, "--", *words, environment=environment)
+        assert "UTF-8" in caught.value.message
+        assert box.said() == ""
+        return
     box.run("/bin/sh", "-c", script, "--", *words, environment=environment)
-    expected = "|".join(["--bind", "\udcfe\n", *words, ""])
+    expected = "|".join(["--bind", f"{odd}\n", *words, ""])
     assert box.out.read_bytes() == os.fsencode(expected)
 
 

@@ -51,6 +51,8 @@ class Bubblewrap(Runtime):
     name = "bubblewrap"
     rank = 10
     guises = GUISES
+    joins = True
+    any_bytes = True
 
     def __init__(self) -> None:
         self._found: Launcher | None = None
