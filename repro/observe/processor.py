@@ -76,17 +76,22 @@ def can_run(kernel: str, known: Collection[str]) -> bool | None:
     return None if needed is None else set(needed) <= set(known)
 
 
-def other_kernels(used: str | None, known: Collection[str]) -> tuple[str, ...]:
-    """Kernels that this processor runs and that are not ``used``: other code, the nearest first.
+_FAMILIES = (
+    ("Haswell", "Zen"),
+    ("SkylakeX", "Cooperlake", "Sapphirerapids"),
+    ("Sandybridge",),
+    ("Nehalem",),
+    ("NEOVERSEN1",),
+    ("ARMV8",),
+)
+"""Kernels that share most of their code; what other people's machines have comes first."""
 
-    Zen is left out, which is Haswell's code under another name.
-    """
-    names = [name for name in KERNELS if name not in ("Zen", used) and can_run(name, known)]
-    names = [name for name in names if used != "Zen" or name != "Haswell"]
-    order = list(KERNELS)
-    place = order.index(used) if used in order else 0
-    # Simpler kernels first: those above would be what the library itself had chosen.
-    return tuple(sorted(names, key=lambda name: (order.index(name) < place, order.index(name))))
+
+def other_kernels(used: str | None, known: Collection[str]) -> tuple[str, ...]:
+    """Kernels that this processor runs and that are other code than ``used``, one a family."""
+    return tuple(
+        family[0] for family in _FAMILIES if used not in family and can_run(family[0], known)
+    )
 
 
 def without(features: Collection[str]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from repro.model.stability import Spot
@@ -20,6 +20,7 @@ from repro.project.notebook_cells import read_notebook
 from repro.project.python_slice import lines_into
 from repro.project.variation_python import variations
 from repro.project.variation_text import r_variations, shell_variations
+from repro.project.word_slice import R_ASSIGNS, SHELL_ASSIGNS, by_words
 
 _MOST = 4 << 20
 _SHELLS = (".sh", ".bash", ".zsh", ".smk", ".mk")
@@ -36,6 +37,8 @@ class Source:
     spots: tuple[Spot, ...]
     flows: Callable[[str], frozenset[tuple[int | None, int]] | None]
     """By the file name of a result: (cell, line) of every line that may flow into it."""
+    exact: bool = True
+    """Whether the flow was followed in the parsed source, not guessed from its words."""
 
 
 def read_sources(files: Sequence[str], here: Here) -> list[Source]:
@@ -54,9 +57,7 @@ def read_sources(files: Sequence[str], here: Here) -> list[Source]:
         source = _source(path, here)
         if source is not None:
             spots = (*draws.get(path, ()), *source.spots)
-            found.append(
-                Source(path=path, spots=tuple(dict.fromkeys(spots)), flows=source.flows)
-            )  # fmt: skip
+            found.append(replace(source, spots=tuple(dict.fromkeys(spots))))
     return found
 
 
@@ -67,7 +68,8 @@ def command_source(argv: Sequence[str], name: str) -> Source | None:
     program, label = PurePosixPath(argv[0]).name, f"the command of step {name}"
     if program in ("sh", "bash", "dash", "zsh"):
         spots = tuple(shell_variations(argv[-1], label))
-        return Source(path=label, spots=spots, flows=_by_text(argv[-1]))
+        flows = by_words(argv[-1], SHELL_ASSIGNS)
+        return Source(path=label, spots=spots, flows=flows, exact=False)
     if program.startswith("python"):
         tree = parse_python(argv[-1], label)
         return _python(tree, label, _in_file) if isinstance(tree, ast.Module) else None
@@ -89,14 +91,12 @@ def _source(path: str, here: Here) -> Source | None:
         tree = parse_python(data, path)
         return _python(tree, path, _in_file) if isinstance(tree, ast.Module) else None
     text = data.decode("utf-8", "replace")
-    spots: Iterable[Spot]
-    if suffix == ".r":
-        spots = r_variations(text, path)
-    elif suffix in (".rmd", ".qmd"):
-        spots = r_variations(chunk_text(text, "r"), path)
+    if suffix in (".r", ".rmd", ".qmd"):
+        code = text if suffix == ".r" else chunk_text(text, "r")
+        spots, flows = tuple(r_variations(code, path)), by_words(code, R_ASSIGNS)
     else:
-        spots = shell_variations(text, path)
-    return Source(path=path, spots=tuple(spots), flows=_by_text(text))
+        spots, flows = tuple(shell_variations(text, path)), by_words(text, SHELL_ASSIGNS)
+    return Source(path=path, spots=spots, flows=flows, exact=False)
 
 
 def _in_file(line: int) -> tuple[int | None, int]:
@@ -132,19 +132,8 @@ def _notebook(data: bytes, path: str) -> Source | None:
             for c in notebook.cells
             for s in r_variations(c.source, path)
         ]
-        return Source(path=path, spots=tuple(spots), flows=lambda result: None)
+        return Source(path=path, spots=tuple(spots), flows=lambda result: None, exact=False)
     if notebook.language != "python":
         return None
     tree, places = joined_cells(notebook, path)
     return _python(tree, path, lambda line: place_of(line, places))
-
-
-def _by_text(text: str) -> Callable[[str], frozenset[tuple[int | None, int]] | None]:
-    """For languages whose flow is not followed: any line, when the result is named at all."""
-
-    def flows(result: str) -> frozenset[tuple[int | None, int]] | None:
-        if re.search(rf"(?<![\w.-]){re.escape(result)}(?![\w-])", text) is None:
-            return None
-        return frozenset((None, number) for number in range(1, text.count("\n") + 2))
-
-    return flows

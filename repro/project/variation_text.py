@@ -31,6 +31,7 @@ _R = tuple(
         ("process", r"(?:Sys\.getpid|tempfile|tempdir)\s*\(", "keep it out of results"),
     )
 )  # fmt: skip
+_LONGEST = 4_000  # characters of a line; what is longer is data
 _B = r"(?:^|[;&|(`{!@\s]|\$\()"
 _SHELL = tuple(
     (axis, re.compile(pattern), mend)
@@ -68,7 +69,7 @@ def _found(
     text: str, path: str, table: tuple[tuple[str, re.Pattern[str], str], ...]
 ) -> Iterator[Spot]:
     for number, line in enumerate(text.splitlines(), 1):
-        code = re.sub(r"(?:^|(?<=\s))#.*", "", line)
+        code = re.sub(r"(?:^|(?<=\s))#.*", "", line[:_LONGEST])
         for axis, pattern, mend in table:
             match = pattern.search(code)
             if match is not None:

@@ -47,19 +47,21 @@ def with_spots(
 def spots_for(path: str, kinds: Sequence[str], sources: Sequence[Source]) -> tuple[Spot, ...]:
     """Lines of these kinds from which something may come into the output.
 
-    Of a source that names the output's file only the lines that flow into it; where there are
-    such, they count alone. Of other sources every line of these kinds.
+    The lines that flow into it, where a source names its file; else every line of these kinds
+    in such a source whose flow is only guessed at; else every line of these kinds.
     """
     name = PurePosixPath(path).name
     ranked: list[tuple[int, int, Spot]] = []
     for source in sources:
         flows = source.flows(name)
         for spot in source.spots:
-            inside = flows is None or (spot.cell, spot.line) in flows
-            if spot.axis in kinds and inside:
-                ranked.append((flows is None, kinds.index(spot.axis), spot))
-    if not all(elsewhere for elsewhere, _, _ in ranked):
-        ranked = [each for each in ranked if not each[0]]
+            inside = flows is not None and (spot.cell, spot.line) in flows
+            if spot.axis not in kinds or (flows is not None and source.exact and not inside):
+                continue
+            rank = 0 if inside else 1 if flows is not None else 2
+            ranked.append((rank, kinds.index(spot.axis), spot))
+    best = min((rank for rank, _, _ in ranked), default=0)
+    ranked = [each for each in ranked if each[0] == best]
     ranked.sort(key=lambda each: (each[1], each[2].path, each[2].cell or 0, each[2].line))
     return tuple(_one_each(spot for _, _, spot in ranked))[:_MOST]
 

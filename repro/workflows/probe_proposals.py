@@ -36,14 +36,16 @@ def proposals(
 ) -> tuple[Proposal, ...]:
     """For every output that is not deterministic, in the order of the axes; the same once."""
     tried = {axis.axis: axis for axis in axes}
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    found: dict[tuple[str, ...], tuple[str, list[str]]] = {}
     for output in outputs:
         for why, lines in _for_output(output, claims, tried):
-            found.setdefault((why, lines), []).append(output.path)
-    return tuple(
-        Proposal(why=why, lines=lines, outputs=tuple(dict.fromkeys(paths)))
-        for (why, lines), paths in found.items()
-    )
+            # The same lines may mend two things: said once.
+            found.setdefault(lines or (why,), (why if lines else "", []))[1].append(output.path)
+    listed = [
+        Proposal(why=why or key[0], lines=key if why else (), outputs=tuple(dict.fromkeys(paths)))
+        for key, (why, paths) in found.items()
+    ]
+    return (*listed, *_not_required(outputs, claims))
 
 
 _Line = tuple[str, tuple[str, ...]]
@@ -59,10 +61,6 @@ def _for_output(
     yield from _tolerance(output, claims)
     for spot in output.spots:
         yield _code(spot), ()
-    if output.stability is Stability.NONDETERMINISTIC and not output.spots:
-        yield from _not_required(output, claims)
-    elif any(spot.axis == "clock" for spot in output.spots):
-        yield from _not_required(output, claims)
 
 
 def _for_axis(axis: str, tried: AxisTried | None) -> Iterator[_Line]:
@@ -92,9 +90,22 @@ def _tolerance(output: OutputClass, claims: Claims) -> Iterator[_Line]:
     )  # fmt: skip
 
 
-def _not_required(output: OutputClass, claims: Claims) -> Iterator[_Line]:
-    lines = (f"  - path: {_quoted(output.path)}", "    required: false")
-    yield "or say that the verdict does not rest on it", (*_outputs(claims), *lines)
+def _not_required(outputs: Sequence[OutputClass], claims: Claims) -> Iterator[Proposal]:
+    """For what cannot be mended by a seed: outputs that show the time, or chance of no known line."""
+    paths = [
+        output.path
+        for output in outputs
+        if output.stability is Stability.NONDETERMINISTIC
+        and output.worst != "close"
+        and (not output.spots or any(spot.axis == "clock" for spot in output.spots))
+    ]
+    if paths:
+        rules = [f"  - path: {_quoted(path)}\n    required: false" for path in paths]
+        lines = "\n".join(rules).split("\n")
+        yield Proposal(
+            why="or say that the verdict does not rest on it", outputs=tuple(paths),
+            lines=(*_outputs(claims), *lines),
+        )  # fmt: skip
 
 
 def _outputs(claims: Claims) -> tuple[str, ...]:

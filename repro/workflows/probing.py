@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repro.compare.judge import judge
 from repro.errors import ReproError
-from repro.model.guise import Guise
+from repro.model.guise import AS_USUAL, Guise
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile, Sandbox
 from repro.model.recording import Claims
@@ -36,7 +36,8 @@ _ELSEWHERE = (
 @frozen
 class ProbeRequest:
     """What to probe: ``layers`` are unpacked, lowest first; ``baseline`` is what the self-test
-    wrote, in ``seconds``; ``runs`` is where runs may write; ``sources`` are the project's."""
+    wrote, in ``seconds``; ``runs`` is where runs may write; ``sources`` are the project's. After
+    ``rest`` seconds a clock that shows whole seconds has moved."""
 
     sandbox: Sandbox
     layers: Sequence[str]
@@ -46,6 +47,7 @@ class ProbeRequest:
     runs: Path
     choices: Sequence[Choice]
     sources: Sequence[Source]
+    rest: float = 1.1
 
 
 Seen = Mapping[str, OutputVerdict]
@@ -110,7 +112,7 @@ class _Prober:
         self._variations = [c for c in request.choices if isinstance(c, Variation)]
         self._fixed = [c for c in request.choices if not isinstance(c, Variation)]
         self._failed: dict[str, str] = {}
-        self._most = len(self._variations) + 5
+        self._most = len(self._variations) + 6
         self.count = 0
         self.spent = 0.0
         self.limits: list[str] = []
@@ -120,9 +122,10 @@ class _Prober:
     def foretell(self) -> None:
         """How many reruns, and how long, before the first."""
         each = max(self._request.seconds, 0.05)
+        rest = self._request.rest
         text = (
-            f"2 to {self._most} sealed reruns, about {human_time(2 * each)} to "
-            f"{human_time(self._most * each)} (fewer processors and threads may take longer)"
+            f"2 to {self._most} sealed reruns, about {human_time(2 * each + rest)} to "
+            f"{human_time(self._most * each + 5 * rest)} (fewer processors and threads may take longer)"
         )
         self._observer(done("probe", text))
 
@@ -197,24 +200,29 @@ class _Prober:
         return AxisTried(axis="addresses", state="not varied", why="this machine randomises none")
 
     def _with_fixed_addresses(self) -> frozenset[str]:
-        """What two reruns agree on when libraries lie at the same addresses in both."""
+        """What two reruns agree on when libraries lie at the same addresses in both, and no
+        longer in a third one where they do not: a clock may stand still between two."""
         if "fixed_addresses" not in self._request.sandbox.guises:
             return frozenset()
-        guise = Guise(fixed_addresses=True)
+        fixed = Guise(fixed_addresses=True)
         with (
-            self._made("the same addresses", {}, guise, []) as one,
-            self._made("the same addresses again", {}, guise, []) as two,
+            self._made("the same addresses", {}, fixed, [], rest=True) as one,
+            self._made("the same addresses again", {}, fixed, [], rest=True) as two,
+            self._made("other addresses", {}, AS_USUAL, [], rest=True) as three,
         ):
-            if one.exit or two.exit:
+            if one.exit or two.exit or three.exit:
                 return frozenset()
-            verdict = self._judged(one.produced, two.produced)
-            return frozenset(o.path for o in verdict.outputs if o.outcome in _SAME)
+            return self._same(one, two) - self._same(two, three)
+
+    def _same(self, one: Rerun, two: Rerun) -> frozenset[str]:
+        verdict = self._judged(one.produced, two.produced)
+        return frozenset(o.path for o in verdict.outputs if o.outcome in _SAME)
 
     def _run(self, what: str, variations: Sequence[Variation]) -> Seen | str:
         """What is not the same as in the self-test; or how the run ended in error."""
         variables, guise, lowest = merged(variations)
         try:
-            with self._made(what, variables, guise, lowest) as outcome:
+            with self._made(what, variables, guise, lowest, rest=not variations) as outcome:
                 if outcome.exit != 0:
                     return _ended(outcome)
                 verdict = self._judged(self._request.baseline, outcome.produced)
@@ -230,9 +238,12 @@ class _Prober:
 
     @contextlib.contextmanager
     def _made(
-        self, what: str, variables: Mapping[str, str], guise: Guise, lowest: Sequence[str]
-    ) -> Iterator[Rerun]:
+        self, what: str, variables: Mapping[str, str], guise: Guise, lowest: Sequence[str],
+        *, rest: bool,
+    ) -> Iterator[Rerun]:  # fmt: skip
         self.count += 1
+        if rest:
+            time.sleep(self._request.rest)
         started = time.monotonic()
         text = f"{self.count} of at most {self._most} · {what}"
         self._observer(Event(kind=EventKind.BEGIN, phase="probe", text=text))

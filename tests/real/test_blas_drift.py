@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -62,9 +63,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def probe(lab: Lab) -> dict[str, Any]:
-    # --minimal: the environment of the tests holds the project's own checkout, being worked on.
-    argv = ("snapshot", "--probe", "--minimal", "--json", "-o", str(lab.archive), "--")
-    argv = (*argv, sys.executable, "fit.py")
+    # -S: what is installed editable here (a checkout being worked on) is no part of it.
+    packages = f"PYTHONPATH={sysconfig.get_path('purelib')}"
+    argv = ("snapshot", "--probe", "--minimal", "--env", packages, "--json", "-o", str(lab.archive))
+    argv = (*argv, "--", sys.executable, "-S", "fit.py")
     found: dict[str, Any] = json.loads(lab.repro(*argv).stdout)["probe"]
     axis = next(axis for axis in found["axes"] if axis["axis"] == "blas-kernel")
     if axis["state"] != "varied":

@@ -38,7 +38,8 @@ def test_scripts_notebooks_and_seeds(tmp_path: Path) -> None:
     flows = {source.path: source.flows for source in found}
     assert flows["a.py"]("a.txt") == {(None, 2), (None, 3)}
     assert flows["a.py"]("b.txt") is None
-    assert flows["b.R"]("b.txt") == {(None, 1), (None, 2), (None, 3)}
+    assert flows["b.R"]("b.txt") == {(None, 2)}
+    assert {source.path: source.exact for source in found}["b.R"] is False
 
 
 def test_commands_that_are_no_file() -> None:

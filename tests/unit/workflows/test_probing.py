@@ -96,6 +96,7 @@ def probed(
             sandbox=sandbox, layers=["/l"], claims=claims(*sandbox.programs, compare=compare),
             baseline={f"{n}.txt": MemoryOutput(f"{v}\n".encode()) for n, v in baseline.items()},
             seconds=0.1, runs=tmp_path / "runs", choices=[*variations, CLOCK], sources=[],
+            rest=0,
         ),
         silent if events is None else events.append,
     )  # fmt: skip
@@ -165,6 +166,13 @@ def test_addresses(tmp_path: Path) -> None:
     assert classes(found) == {"a.txt": "varies with address layout", "b.txt": "nondeterministic"}
 
 
+def test_a_clock_that_stands_still_is_no_address(tmp_path: Path) -> None:
+    # Moves between the first reruns, and no longer between the last ones.
+    sandbox = PythonSandbox(a=lambda request: min(len(sandbox.requests), 2))
+    found = probed(sandbox, tmp_path, {"a": 0})
+    assert classes(found) == {"a.txt": "nondeterministic"}
+
+
 def test_a_run_that_fails_under_one_axis(tmp_path: Path) -> None:
     sandbox = PythonSandbox(a=lambda request: 1 // (request.guise.host != "b"), b=seed)
     found = probed(sandbox, tmp_path, {"a": 1, "b": "0"})
@@ -206,8 +214,8 @@ def test_it_says_before_how_long(tmp_path: Path) -> None:
     events: list[Event] = []
     probed(PythonSandbox(a=lambda request: 1), tmp_path, {"a": 1}, events=events)
     texts = [event.text for event in events]
-    assert texts[0].startswith("2 to 8 sealed reruns, about ")
-    assert "1 of at most 8 · nothing varied · all the same" in texts
+    assert texts[0].startswith("2 to 9 sealed reruns, about ")
+    assert "1 of at most 9 · nothing varied · all the same" in texts
 
 
 def test_the_document_is_sealed_and_read_again(tmp_path: Path) -> None:
@@ -248,6 +256,7 @@ def test_every_proposal_is_a_repro_yml(tmp_path: Path, declared: bool) -> None:
     found = proposals(replace(claims("a"), declared=declared), ALL, axes)
     lines = [proposal for proposal in found if proposal.lines]
     assert len(lines) == 4
+    assert len({proposal.lines for proposal in lines}) == 4
     for proposal in lines:
         place = tmp_path / "repro.yml"
         place.write_text("\n".join(proposal.lines) + "\n")
@@ -267,16 +276,23 @@ def test_the_line_that_flows_into_an_output() -> None:
     def spot(line: int, axis: str = "random", path: str = "a.py") -> Spot:
         return Spot(axis=axis, path=path, line=line, text="x", mend="y")
 
-    named = Source(
-        path="a.py", spots=(spot(1), spot(2, "clock"), spot(3), spot(3, "clock")),
-        flows=lambda result: frozenset({(None, 3)}) if result == "a.txt" else None,
-    )  # fmt: skip
-    other = Source(path="b.py", spots=(spot(7, path="b.py"),), flows=lambda result: None)
-    assert [s.where for s in spots_for("out/a.txt", ["random", "clock"], [named, other])] == [
-        "a.py:3"
-    ]
-    # A source that names the result, without a line that flows into it, is not suspected.
-    assert [s.where for s in spots_for("a.txt", ["process"], [named, other])] == []
-    nothing = replace(named, flows=lambda result: frozenset({(None, 9)}))
-    assert [s.where for s in spots_for("a.txt", ["random"], [nothing, other])] == ["b.py:7"]
-    assert len(spots_for("c.txt", ["random", "clock"], [named, other])) == 4
+    def into(*lines: int) -> Callable[[str], frozenset[tuple[int | None, int]] | None]:
+        return lambda result: frozenset((None, n) for n in lines) if result == "a.txt" else None
+
+    def wheres(path: str, kinds: Sequence[str], *sources: Source) -> list[str]:
+        return [found.where for found in spots_for(path, kinds, sources)]
+
+    spots = (spot(1), spot(2, "clock"), spot(3), spot(3, "clock"))
+    named = Source(path="a.py", spots=spots, flows=into(3))
+    other = Source(path="b.py", spots=(spot(7, path="b.py"),), flows=into())
+    unnamed = replace(other, flows=lambda result: None)
+    assert wheres("out/a.txt", ["random", "clock"], named, unnamed) == ["a.py:3"]
+    assert wheres("a.txt", ["process"], named, unnamed) == []
+    # A source that names the result, without a line that flows into it, is not suspected,
+    # unless its flow is only guessed at.
+    nothing = replace(named, flows=into(9))
+    assert wheres("a.txt", ["random"], nothing, unnamed) == ["b.py:7"]
+    assert wheres("a.txt", ["random"], replace(nothing, exact=False), unnamed) == [
+        "a.py:1", "a.py:3",
+    ]  # fmt: skip
+    assert len(spots_for("c.txt", ["random", "clock"], [named, unnamed])) == 4
