@@ -6,7 +6,7 @@ import os
 import re
 import struct
 
-_CACHED = re.compile(r"^(.*)/__pycache__/([^/]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc$")
+_CACHED = re.compile(r"^(.*)/__pycache__/([^/]+?)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc$")
 
 
 def source_of(path: str) -> str | None:
