@@ -6,6 +6,7 @@ import math
 import struct
 
 from repro.compare.findings import MAX_DIFFERENCES, Findings
+from repro.compare.vectors import MANY, available, settle
 from repro.primitives.frozen import frozen
 
 CODES = {
@@ -86,33 +87,69 @@ def _moved(old: Array, new: Array) -> bool:
 
 
 def _numbers(old: Array, new: Array, findings: Findings, place: str) -> None:
-    code = CODES[old.plain]
-    order = ">" if old.type[0] == ">" else "<"
-    width = struct.calcsize(f"<{code}")
-    total = len(old.data) // width
-    element = _Element(array=old, other=new, place=place)
-    steps, same = old.plain in ("f8", "c16"), 0
-    for start in range(0, total, _BLOCK):
-        stop = min(start + _BLOCK, total)
-        one, two = old.data[start * width : stop * width], new.data[start * width : stop * width]
+    elements = Elements(old, new, findings, place)
+    step = elements.step
+    for start in range(0, len(old.data), step):
+        elements.take(old.data[start : start + step], new.data[start : start + step])
+    elements.end()
+
+
+class Elements:
+    """The elements of two arrays of one type and shape, block by block of ``step`` bytes."""
+
+    def __init__(self, old: Array, new: Array, findings: Findings, place: str = "") -> None:
+        self._code = CODES[old.plain]
+        self._order = ">" if old.type[0] == ">" else "<"
+        self._width = struct.calcsize(f"<{self._code}")
+        self._element = _Element(array=old, other=new, place=place)
+        self._findings = findings
+        self._steps = old.plain in ("f8", "c16")
+        self._narrow = old.plain in ("f2", "f4", "c8")
+        self._number = self._same = 0
+        total = math.prod(old.shape)
+        self._many = total >= MANY and not old.missing and available()
+        self.step = self._width * (1 << 18 if self._many else _BLOCK)
+
+    def take(self, one: bytes, two: bytes) -> None:
+        """The next block of both sides, of the same length."""
+        start, count = self._number, len(one) // self._width
+        self._number += count
         if one == two:
-            findings.tally.equal(stop - start)
-            continue
-        values = struct.unpack(f"{order}{stop - start}{code}", one)
-        others = struct.unpack(f"{order}{stop - start}{code}", two)
-        for number, (left, right) in enumerate(zip(values, others, strict=True), start):
-            if left == right and left:
-                same += 1
-            elif isinstance(left, float) and left == left and right == right and left != right:
-                # The common case of noise; a place costs more than the comparison.
-                where = "" if findings.tally.located else element.where(number)
-                if not findings.tally.add(where, left, right, steps=steps):
-                    element.beyond(number, left, right, findings)
-            else:
-                element.compare(number, left, right, findings)
-    findings.tally.equal(same)
-    if old.plain in ("f2", "f4", "c8") and findings.tally.differ:
-        findings.note("steps (ulp) are not counted for numbers narrower than 64 bits")
+            self._findings.tally.equal(count)
+        elif self._many:
+            self._quickly(start, one, two)
+        else:
+            form = f"{self._order}{count}{self._code}"
+            pairs = zip(struct.unpack(form, one), struct.unpack(form, two), strict=True)
+            for number, (left, right) in enumerate(pairs, start):
+                self._pair(number, left, right)
+
+    def _quickly(self, start: int, one: bytes, two: bytes) -> None:
+        tally = self._findings.tally
+        settled = settle(one, two, self._order + self._code, tally.rtol, tally.atol, self._steps)
+        if settled.first is not None and not tally.located:
+            settled = settled.at(self._element.where(start + settled.first))
+        tally.take(settled)
+        for index, left, right in settled.left:
+            self._pair(start + index, left, right)
+
+    def _pair(self, number: int, left: float | int | bool, right: float | int | bool) -> None:
+        findings, element = self._findings, self._element
+        if left == right and left:
+            self._same += 1
+        elif isinstance(left, float) and left == left and right == right and left != right:
+            # The common case of noise; a place costs more than the comparison.
+            where = "" if findings.tally.located else element.where(number)
+            if not findings.tally.add(where, left, right, steps=self._steps):
+                element.beyond(number, left, right, findings)
+        else:
+            element.compare(number, left, right, findings)
+
+    def end(self) -> None:
+        """All blocks are taken."""
+        self._findings.tally.equal(self._same)
+        if self._narrow and self._findings.tally.differ:
+            self._findings.note("steps (ulp) are not counted for numbers narrower than 64 bits")
 
 
 @frozen

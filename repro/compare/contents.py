@@ -53,14 +53,21 @@ def compare_contents(old: Content, new: Content, findings: Findings) -> None:
     """Compare leaf by leaf; a place on one side only is a difference."""
     for place, leaf in old.items():
         if place not in new:
-            findings.differ(place, "only in the recorded file", str(leaf), None)
+            findings.differ(place, _only(place, "the recorded"), str(leaf), None)
         elif leaf != new[place]:
             compare_leaves(leaf, new[place], findings, place)
         elif isinstance(leaf, Array):
             compare_arrays(leaf, leaf, findings)
     for place, leaf in new.items():
         if place not in old:
-            findings.differ(place, "only in the rerun's file", None, str(leaf))
+            findings.differ(place, _only(place, "the rerun's"), None, str(leaf))
+
+
+def _only(place: str, side: str) -> str:
+    # Readers of columns give the mask of what is missing as a leaf beside the values.
+    return (
+        f"a missing value in {side} file" if place.endswith(", missing") else f"only in {side} file"
+    )
 
 
 def compare_leaves(old: Leaf, new: Leaf, findings: Findings, place: str) -> None:

@@ -75,7 +75,7 @@ def _keep(lines: list[str], settings: Settings, deadline: float) -> list[str]:
 
 
 def _pairwise(old: list[str], new: list[str], findings: Findings, where: str, log: bool) -> None:
-    before = ""
+    before, counted = "", findings.count
     for number, (one, two) in enumerate(zip(old, new, strict=True), 1):
         if findings.count >= _ENOUGH:
             findings.note(f"{where}lines after {number} were not looked at")
@@ -83,6 +83,8 @@ def _pairwise(old: list[str], new: list[str], findings: Findings, where: str, lo
         if one != two:
             _line(one, two, before, findings, f"{where}line {number}", log)
         before = one
+    if findings.count > counted + 1 and len(old) <= _SCRUBBED_LINES and sorted(old) == sorted(new):
+        findings.explain(f"{where or 'both '}hold the same lines in another order", once=True)
 
 
 def _line(one: str, two: str, before: str, findings: Findings, where: str, log: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 from collections import deque
 from typing import BinaryIO
@@ -67,6 +68,14 @@ class Lines:
             self.returns = self.returns or line.endswith(b"\r\n")
         return line
 
+    def drop(self, count: int) -> None:
+        """Take lines that were looked at."""
+        lines = [self._ahead.popleft() for _ in range(count)]
+        if lines:
+            self.number += count
+            self.last = lines[-1]
+            self.returns = self.returns or any(line.endswith(b"\r\n") for line in lines)
+
     def ahead(self, count: int) -> list[bytes]:
         """The next lines without taking them, fewer at the end."""
         while len(self._ahead) < count:
@@ -74,7 +83,7 @@ class Lines:
             if not line:
                 break
             self._ahead.append(line)
-        return list(self._ahead)[:count]
+        return list(itertools.islice(self._ahead, count))
 
     def _line(self) -> bytes:
         found = self._buffer.find(b"\n", self._at)
@@ -107,10 +116,12 @@ class Lines:
                 break
         return self._buffer[self._at : self._at + size]
 
-    @property
-    def idle(self) -> bool:
-        """Whether no line was looked at that is not taken yet."""
-        return not self._ahead
+    def rewind(self) -> None:
+        """Forget what was looked at and not taken: it will come again."""
+        if self._ahead:
+            self._buffer = b"".join(self._ahead) + self._buffer[self._at :]
+            self._at = 0
+            self._ahead.clear()
 
     def skip(self, size: int, lines: int) -> None:
         """Leave out bytes of the window that end ``lines`` lines."""
@@ -126,7 +137,9 @@ def skip_same(old: Lines, new: Lines) -> int:
     only such a line can belong to the next one.
     """
     skipped = 0
-    while old.idle and new.idle:
+    old.rewind()
+    new.rewind()
+    while True:
         one, two = old.window(BLOCK), new.window(BLOCK)
         size = min(len(one), len(two))
         if one[:size] != two[:size]:

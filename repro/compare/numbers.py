@@ -7,6 +7,7 @@ import re
 import struct
 
 from repro.compare.patterns import Pattern
+from repro.compare.vectors import Settled
 from repro.model.verdict import Numbers
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -100,6 +101,16 @@ class Tally:
         """Take ``count`` numbers known to be the same on both sides."""
         self.n += count
 
+    def take(self, part: Settled) -> None:
+        """Take a block that was settled at once; what it left is not in it."""
+        self.n += part.same + part.near
+        self.differ += part.near
+        self.signed_zero = self.signed_zero or part.signed_zero
+        self._first = self._first or (part.where or None)
+        self._max_abs = max(self._max_abs, min(part.max_abs, _LARGEST))
+        self._max_rel = max(self._max_rel, part.max_rel)
+        self._max_ulp = max(self._max_ulp, part.max_ulp)
+
     def whole(self, where: str, old: int, new: int) -> bool:
         """Take one pair of integers, which no tolerance covers; whether they are the same."""
         self.n += 1
@@ -140,7 +151,7 @@ class Tally:
 
     def guesses(self) -> tuple[str, ...]:
         """What the numbers beyond the tolerance suggest; nothing where all are nearly equal."""
-        if self._max_rel < ROUNDING and not self.nan_mismatch:
+        if 0 < self._max_rel < ROUNDING and self._pattern.ordinary:
             return ()
         return tuple(self._pattern.notes(self.n))
 

@@ -29,6 +29,11 @@ class Pattern:
         self._values: set[tuple[float, float]] = set()
         self._shorter = True
 
+    @property
+    def ordinary(self) -> bool:
+        """Whether only finite numbers were seen, and not only whole ones."""
+        return not (self._nan or self._infinite) and self._fractions > 0
+
     def take(self, old: float, new: float) -> None:
         """One pair beyond the tolerance, NaN or infinite perhaps."""
         self.count += 1

@@ -55,7 +55,9 @@ def _cell(where: str, old: Cell, new: Cell, findings: Findings) -> None:
             findings.drop(f"{where}: how a number is stored ({old} / {new})")
         findings.number(where, *pair, (repr(old), repr(new)))
     elif old != new:
-        findings.differ(where, "value differs", _show(old), _show(new))
+        one_missing = (old is None) != (new is None)
+        text = "a missing value beside a value" if one_missing else "value differs"
+        findings.differ(where, text, _show(old), _show(new))
 
 
 def _is_number(cell: Cell) -> bool:

@@ -13,6 +13,7 @@ from repro.model.verdict import Comparison
 
 Row = list[str]
 _MAX_MULTISET = 200_000
+_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "-", ".")
 
 
 class Table:
@@ -24,6 +25,7 @@ class Table:
         self.counts = [0, 0]
         self.columns = [0, 0]
         self.unlisted = 0
+        self.counting = True
         self._header: Row = []
         self._apart: tuple[list[tuple[str, ...]], list[tuple[str, ...]]] = ([], [])
         self._moved = self._differing = 0
@@ -47,7 +49,8 @@ class Table:
         if self.counts[0] == 1 and one is not None:
             self._header = one
         if one == two:
-            self.findings.tally.equal(sum(read_number(cell) is not None for cell in one or ()))
+            if self.counting:
+                self.findings.tally.equal(sum(read_number(cell) is not None for cell in one or ()))
             return
         before = self.findings.count
         self._row(max(self.counts), one, two)
@@ -74,12 +77,17 @@ class Table:
         elif number == 1 and not any(read_number(cell) is not None for cell in one):
             findings.differ(where, "the header differs", _text(one), _text(two))
         else:
-            for column, (old, new) in enumerate(zip(one, two, strict=True)):
-                if old == new:
+            self._cells(where, one, two)
+
+    def _cells(self, where: str, one: Row, two: Row) -> None:
+        findings, counted = self.findings, self.counting
+        for column, (old, new) in enumerate(zip(one, two, strict=True)):
+            if old == new:
+                if counted:
                     findings.tally.equal(read_number(old) is not None)
-                else:
-                    name = self._header[column] if column < len(self._header) else ""
-                    _cell(f"{where}, column {name or column + 1}", old, new, findings)
+            else:
+                name = self._header[column] if column < len(self._header) else ""
+                _cell(f"{where}, column {name or column + 1}", old, new, findings)
 
     def result(self, sides: tuple[Lines, Lines]) -> Comparison:
         """The finished comparison; ``sides`` have been read to their end."""
@@ -88,8 +96,8 @@ class Table:
             if pair[0] != pair[1]:
                 findings.differ("the table", f"another number of {what}", *map(str, pair))
         self._explain()
-        if self.unlisted:
-            findings.note(f"{self.unlisted} rows are the same bytes; their numbers are not counted")
+        if not self.counting:
+            findings.note("numbers are only counted where they are written differently")
         ends = [side.last.endswith((b"\n", b"\r")) for side in sides if side.last]
         if len(ends) == 2 and ends[0] != ends[1]:
             findings.differ("the last line", "one side does not end its last line (cut off?)")
@@ -120,7 +128,11 @@ class Table:
 def _cell(where: str, old: str, new: str, findings: Findings) -> None:
     first, second = read_number(old), read_number(new)
     if first is None or second is None:
-        findings.differ(where, "text differs", old, new)
+        missing = (first is None) != (second is None) and (
+            old if first is None else new
+        ) in _MISSING
+        text = "a missing value beside a number" if missing else "text differs"
+        findings.differ(where, text, old, new)
     elif is_whole(old.strip(" ")) and is_whole(new.strip(" ")):
         if not findings.tally.whole(where, int(old), int(new)):
             findings.differ(where, "an integer differs", old, new)

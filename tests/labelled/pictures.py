@@ -143,7 +143,7 @@ def svg_pairs() -> Iterator[Pair]:
     other = {"salt": None, "metadata": {"Date": "2025-06-02T11:59:00"}}
     faults = {
         name: (
-            "text+textnumber+few+rows+random+order+spread+value+factor+offset+sign",
+            "drawn+order",
             plot("svg", **change, **other),
         )
         for name, change in FAULTS.items()
@@ -160,7 +160,7 @@ def pdf_pairs() -> Iterator[Pair]:
     old, new = (datetime.datetime(2024, 5, 1), datetime.datetime(2025, 6, 2))
     base = plot("pdf", metadata={"CreationDate": old})
     faults = {
-        name: ("text+rows+shape", plot("pdf", metadata={"CreationDate": new}, **change))
+        name: ("drawn", plot("pdf", metadata={"CreationDate": new}, **change))
         for name, change in FAULTS.items()
     }
     yield from group(
@@ -174,10 +174,10 @@ def pdf_pairs() -> Iterator[Pair]:
         "pdf (reportlab)", "report.pdf", base,
         benign={"another date": ("time+ids", report(rows, day=2)), "packed otherwise": ("packing", report(rows, packed=0))},
         fault={
-            "a digit of a table": ("text", report([*rows[:-1], ["south", "640.7"]], day=2)),
-            "a unit": ("text", report([["site", "rain (cm)"], *rows[1:]], day=2)),
-            "a row less": ("text+rows", report(rows[:-1], day=2)),
-            "a page more": ("text+rows", report(rows, day=2, pages=2)),
+            "a digit of a table": ("drawn", report([*rows[:-1], ["south", "640.7"]], day=2)),
+            "a unit": ("drawn", report([["site", "rain (cm)"], *rows[1:]], day=2)),
+            "a row less": ("drawn", report(rows[:-1], day=2)),
+            "a page more": ("drawn", report(rows, day=2, pages=2)),
         },
     )  # fmt: skip
 
@@ -225,7 +225,10 @@ def photo_pairs() -> Iterator[Pair]:
         base = _saved(picture, format, **options)
         noise = {**options, **(pack or {})}
         benign = {
-            "packed otherwise, or a date": ("packing+metadata", _saved(picture, format, **noise))
+            "packed otherwise, or a date": (
+                "packing" if format in ("WEBP", "PNG") else "metadata",
+                _saved(picture, format, **noise),
+            )
         }
         yield from group(
             format.lower(), path, base,
@@ -249,7 +252,7 @@ def photo_pairs() -> Iterator[Pair]:
     changed[80, 80] += 0.01
     yield from group(
         "tiff (floats)", "map.tif", _saved(image.fromarray(deep), "TIFF"),
-        benign={"packed": ("packing+metadata", _saved(image.fromarray(deep), "TIFF", compression="tiff_deflate"))},
+        benign={"packed": ("metadata", _saved(image.fromarray(deep), "TIFF", compression="tiff_deflate"))},
         fault={"one value of 32,000": ("few", _saved(image.fromarray(changed), "TIFF")),
                "another unit": ("factor", _saved(image.fromarray(deep * 10), "TIFF"))},
     )  # fmt: skip

@@ -74,6 +74,8 @@ STATED = {
     "shown": r"how the picture is shown",
     "separator": r"separated by",
     "value": r"value differs|another value|became",
+    "missing": r"missing value|became null|null became|empty in",
+    "drawn": r"other (objects|elements)|content differs|text differs|a number in the text",
     "na": r"NA is not NaN",
     "schema": r"schema|column",
 }

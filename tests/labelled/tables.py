@@ -114,7 +114,7 @@ def pandas_pairs() -> Iterator[Pair]:
             "rounded to four digits": (
                 "rounded", large(column("salinity", lambda c: c.round(1)))),
             "another seed": ("random", large(redrawn)),
-            "a missing value": ("missing+text", large(cell(55, "salinity", lambda v: float("nan")))),
+            "a missing value": ("missing", large(cell(55, "salinity", lambda v: float("nan")))),
             "a missing value as -9999": ("few", large(cell(55, "salinity", lambda v: -9999.0))),
             "decimal commas": ("separator", large(decimal=",", sep=";")),
             "cut off in the middle": ("cut", base[: len(base) // 2]),

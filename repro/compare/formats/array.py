@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
+from typing import BinaryIO
 
-from repro.compare.arrays import Array, compare_arrays
-from repro.compare.base import Comparator, Malformed, Task, parse_both
+from repro.compare.arrays import CODES, Array, Elements, compare_arrays
+from repro.compare.base import (
+    MAX_BYTES,
+    UNBOUNDED,
+    Comparator,
+    Damaged,
+    Malformed,
+    Task,
+    parse_both,
+)
+from repro.compare.findings import Findings
+from repro.model.ports import OutputFile
 from repro.model.verdict import Comparison
 
+_LONGEST_HEADER = 1 << 17
+_MAX_DIFFERENCES = 1_000_000
 _MAGIC = b"\x93NUMPY"
 # The header is a Python literal; only this form of it is read, nothing is evaluated.
 _HEADER = re.compile(
@@ -27,6 +42,13 @@ class ArrayComparator(Comparator):
     magic = (_MAGIC,)
     kinds = ("array",)
 
+    max_bytes = UNBOUNDED
+
+    def _compare_files(self, old: OutputFile, new: OutputFile, task: Task) -> Comparison:
+        if max(old.size, new.size) <= MAX_BYTES:
+            return super()._compare_files(old, new, task)
+        return _large(old, new, self._findings(task))
+
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
         one, two = parse_both(parse_npy, old, new)
         findings = self._findings(task)
@@ -39,8 +61,57 @@ class ArrayComparator(Comparator):
         return findings.result(str(one))
 
 
+def _large(old: OutputFile, new: OutputFile, findings: Findings) -> Comparison:
+    """Two arrays of which at least one is too large to hold: block by block."""
+    with contextlib.closing(old.open()) as left, contextlib.closing(new.open()) as right:
+        firsts = [(stream, side.size) for stream, side in ((left, old), (right, new))]
+        sides: list[Array] = []
+        for name, (stream, size) in zip(("recorded", "rerun's"), firsts, strict=True):
+            try:
+                sides.append(_header(stream, size))
+            except Malformed as error:
+                raise Damaged(f"the {name} file is malformed: {error}") from None
+        one, two = sides
+        before = findings.count
+        if one.plain not in CODES or (one.type, one.shape) != (two.type, two.shape):
+            compare_arrays(one, two, findings)
+            if findings.count == before:
+                findings.undecided(f"more than {MAX_BYTES >> 20} MiB of type {one.type[:60]}")
+        elif one.fortran != two.fortran:
+            compare_arrays(one, two, findings)
+        else:
+            elements = Elements(one, two, findings)
+            while block := left.read(elements.step):
+                elements.take(block, right.read(elements.step))
+                if findings.count > _MAX_DIFFERENCES:
+                    findings.note("what comes after a million differences was not looked at")
+                    break
+            elements.end()
+            findings.otherwise("bits that carry no number (the payload of NaN), or the header")
+    return findings.result(str(one))
+
+
+def _header(stream: BinaryIO, size: int) -> Array:
+    """The array without its data; the stream then stands at their beginning."""
+    head = stream.read(_LONGEST_HEADER)
+    array, start = _parse(head)
+    if array.size not in (-1, size - start):
+        raise Malformed("its data have another length than its header says")
+    stream.seek(start)
+    return array
+
+
 def parse_npy(data: bytes) -> Array:
     """The array of an npy file (NEP 1). Raises Malformed; the data must be as long as it says."""
+    array, start = _parse(data)
+    array = dataclasses.replace(array, data=data[start:])
+    if array.size not in (-1, len(array.data)):
+        raise Malformed("its data have another length than its header says")
+    return array
+
+
+def _parse(data: bytes) -> tuple[Array, int]:
+    """The array without its data, and where they begin."""
     major = data[6] if len(data) > 12 else 0
     if not data.startswith(_MAGIC) or major not in (1, 2, 3):
         raise Malformed("it is no npy file")
@@ -55,8 +126,6 @@ def parse_npy(data: bytes) -> Array:
         type=match["type"] or match["fields"],
         shape=shape,
         fortran=match["fortran"] == "True",
-        data=data[start + length :],
+        data=b"",
     )
-    if array.size not in (-1, len(array.data)):
-        raise Malformed("its data have another length than its header says")
-    return array
+    return array, start + length
