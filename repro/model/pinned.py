@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repro.model.outcome import Outcome
+from repro.model.verdict import Verdict
 from repro.primitives.frozen import frozen
+
+_DRIFTED = (Outcome.CLOSE, Outcome.DIFFERENT, Outcome.UNDECIDED)
+
+
+def drifted(verdict: Verdict) -> dict[str, str]:
+    """Outputs that were looked at and are not the same; the outcome by path."""
+    return {o.path: o.outcome.value for o in verdict.outputs if o.outcome in _DRIFTED}
 
 
 @frozen

@@ -8,7 +8,6 @@ from typing import Any
 
 from repro.errors import ReproError
 from repro.model.guise import AS_USUAL, Guise
-from repro.model.outcome import Outcome
 from repro.model.pinned import Pinned
 from repro.model.ports import Sandbox
 from repro.model.recording import Claims
@@ -20,7 +19,6 @@ from repro.primitives.texts import printable
 from repro.workflows.numerics import THREADS, Blas, Numerics
 from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun
 
-_DRIFTED = (Outcome.CLOSE, Outcome.DIFFERENT, Outcome.UNDECIDED)
 _MOST_PROCESSORS = 4096
 _OLD = (
     "the archive does not name its numeric libraries (made by an older repro, or not self-tested)"
@@ -39,11 +37,6 @@ class Setting:
     def guise(self) -> Guise:
         """The processors as a guise; as usual when they are not to be fewer."""
         return Guise(cpus=self.cpus) if self.cpus else AS_USUAL
-
-
-def drifted(verdict: Verdict) -> dict[str, str]:
-    """Outputs that were compared and are not the same; the outcome by path."""
-    return {o.path: o.outcome.value for o in verdict.outputs if o.outcome in _DRIFTED}
 
 
 def setting(

@@ -160,11 +160,11 @@ def document_of(found: Verification) -> dict[str, Any]:
 
 def environments(found: Verification) -> dict[str, dict[str, Any]]:
     """The facts of both machines; BLAS kernels where an output drifted."""
-    from repro.workflows.numerics import Blas
-
     host = found.recording.circumstances.get("host", {})
     author, reviewer = dict(host), dict(found.host)
     if found.blas:
+        from repro.workflows.numerics import Blas
+
         there = Blas.recorded(found.recording.circumstances)
         author["blas"], reviewer["blas"] = ([b.text for b in s] for s in (there, found.blas))
     return {"author": author, "reviewer": reviewer}

@@ -134,13 +134,15 @@ class Verifier:
         recording: Recording, selection: Selection, judge: Callable[[Rerun], Verdict],
     ) -> tuple[tuple[Blas, ...], Pinned | None]:  # fmt: skip
         """Where outputs drifted: this machine's BLAS kernels, and the pinned rerun if asked for."""
-        from repro.workflows.pinning import drifted, pin, setting
+        from repro.model.pinned import drifted
 
         before = drifted(verdict)
         if not before:
             return (), None
+        # Seldom needed, so loaded here alone (docs/decisions/0005).
         from repro.observe.processor import flags
         from repro.workflows.numerics import Blas, Numerics
+        from repro.workflows.pinning import pin, setting
 
         claims = selection.claims
         asked = Numerics(sandbox, layers, claims, folder / "asked")

@@ -109,6 +109,11 @@ def test_a_stable_project_needs_two_reruns(lab: Lab) -> None:
     done = lab.repro("snapshot", "--probe", "-o", str(lab.archive), "--", "sh", "run.sh")
     assert "probe     2 of 2 outputs deterministic, in 2 sealed reruns" in done.stdout
     assert "clock not varied: " in done.stdout
+    plain = lab.repro(
+        "snapshot", "-o", str(lab.folder / "plain.repro"), "--", "sh", "run.sh"
+    ).stdout
+    # What was found out is a circumstance: the identity is that of the project.
+    assert plain.split()[1] == done.stdout.split()[1]
     told = lab.repro("verify", str(lab.archive)).stdout
     assert "author's probe: 2 of 2 outputs deterministic" in told
 

@@ -14,10 +14,11 @@ from repro.compare.judge import judge
 from repro.compare.memory import MemoryOutput
 from repro.model.guise import GUISES
 from repro.model.outcome import Outcome
+from repro.model.pinned import drifted
 from repro.model.verdict import Verdict
 from repro.primitives.events import silent
 from repro.workflows.numerics import Blas
-from repro.workflows.pinning import Setting, drifted, pin, setting
+from repro.workflows.pinning import Setting, pin, setting
 from repro.workflows.rerun import Rerun, Terms
 
 HASWELL = ("sse4_2", "avx", "avx2", "fma")
