@@ -128,7 +128,8 @@ class Elements:
         tally = self._findings.tally
         settled = settle(one, two, self._order + self._code, tally.rtol, tally.atol, self._steps)
         if settled.first is not None and not tally.located:
-            settled = settled.at(self._element.where(start + settled.first))
+            first = min([settled.first, *(index for index, _, _ in settled.left[:1])])
+            settled = settled.at(self._element.where(start + first))
         tally.take(settled)
         for index, left, right in settled.left:
             self._pair(start + index, left, right)

@@ -73,17 +73,20 @@ def written(kind: str, values: list[float | int]) -> bytes:
     return table(values)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PATHS), st.binary(max_size=300))
 def test_a_file_is_identical_with_itself(path: str, data: bytes) -> None:
     assert compare(path, data, data).outcome is Outcome.IDENTICAL
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PATHS), st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)),
        st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))  # fmt: skip
 def test_the_sides_can_be_swapped(path: str, one: bytes, two: bytes) -> None:
     assert compare(path, one, two).outcome is compare(path, two, one).outcome
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["csv", "json", "npy", "txt"]), NUMBERS, NUMBERS)
 def test_the_sides_of_numbers_can_be_swapped(
     kind: str, one: list[float | int], two: list[float | int]
@@ -93,12 +96,14 @@ def test_the_sides_of_numbers_can_be_swapped(
     assert compare(path, *pair).outcome is compare(path, *pair[::-1]).outcome
 
 
+@settings(deadline=None)
 @given(TREES, TREES)
 def test_the_sides_of_trees_can_be_swapped(one: object, two: object) -> None:
     pair = json.dumps(one).encode(), json.dumps(two).encode()
     assert compare("a.json", *pair).outcome is compare("a.json", *pair[::-1]).outcome
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["csv", "json", "npy", "txt"]), NUMBERS, st.lists(st.floats(-1e-3, 1e-3), min_size=8, max_size=8),
     st.floats(0, 1e-2), st.floats(1, 100),
@@ -117,6 +122,7 @@ def test_a_looser_tolerance_never_gives_a_worse_grade(
     assert loose.outcome.rank <= tight.outcome.rank
 
 
+@settings(deadline=None)
 @given(FLOATS, FLOATS, st.floats(0, 1), st.floats(0, 1))
 def test_one_pair_of_numbers_is_within_when_the_rule_says_so(
     a: float, b: float, rtol: float, atol: float
@@ -135,7 +141,7 @@ def test_one_pair_of_numbers_is_within_when_the_rule_says_so(
         [ValueError, KeyError, RecursionError, ZeroDivisionError, MemoryError, TypeError]
     ),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_any_exception_in_a_comparator_ends_as_undecided(path: str, error: type[Exception]) -> None:
     chosen = choose(path, (b"a", b"b"), {})
 
@@ -159,6 +165,7 @@ def test_a_file_that_cannot_be_read_ends_as_undecided(comparator: object) -> Non
     assert found.outcome is Outcome.UNDECIDED
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(CODES)), st.sampled_from("<>"), st.binary(min_size=16, max_size=320),
        st.lists(st.tuples(st.integers(0, 319), st.integers(0, 255)), max_size=6))  # fmt: skip
 def test_numpy_settles_blocks_as_the_slow_way_does(
@@ -231,6 +238,7 @@ def edited(rows: list[tuple[str, ...]], edits: list[tuple[str, int, str]]) -> li
     return found
 
 
+@settings(deadline=None)
 @given(ROWS, EDITS, st.booleans(), st.sampled_from([1, 3, 4096]))
 def test_large_tables_are_judged_as_small_ones(
     rows: list[tuple[str, ...]], edits: list[tuple[str, int, str]], returns: bool, many: int
@@ -252,6 +260,7 @@ def test_large_tables_are_judged_as_small_ones(
             assert getattr(large.numbers, name) == getattr(small.numbers, name), name
 
 
+@settings(deadline=None)
 @given(
     st.lists(FLOATS, min_size=1, max_size=60),
     st.lists(st.tuples(st.integers(0, 59), FLOATS), max_size=4),
