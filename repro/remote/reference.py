@@ -73,4 +73,8 @@ def is_reference(text: str) -> bool:
 
 
 def _refusal(text: str) -> UsageError:
-    return UsageError(f"{printable(text, 120)!r} is no place on a registry", hint=_EXAMPLE)
+    hint = _EXAMPLE
+    name = text.removeprefix(SCHEME).partition("/")[2].partition("@")[0].rpartition(":")[0]
+    if name != name.lower():
+        hint = f"names on registries are in lower case; {_EXAMPLE}"
+    return UsageError(f"{printable(text, 120)!r} is no place on a registry", hint=hint)

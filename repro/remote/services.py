@@ -22,10 +22,13 @@ def largest_piece(server: str) -> int:
     return 3 << 20 if server == "ghcr.io" else 1 << 30
 
 
-def mend_of_a_refusal(server: str, status: int) -> str | None:
-    """What to do about a 401 or 403 of this server; None when there is nothing particular."""
+def mend_of_a_refusal(server: str, status: int, said: str) -> str | None:
+    """What to do about a 401 or 403 of this server; None when there is nothing particular.
+
+    ``said`` are the server's own words.
+    """
     ecr = ECR.fullmatch(server)
-    if ecr is not None and status == 401:
+    if ecr is not None and (status == 401 or "expired" in said):
         return (
             f"aws ecr get-login-password --region {ecr.group(1)} | docker login --username AWS "
             f"--password-stdin {server} (its password holds for 12 hours)"

@@ -306,7 +306,9 @@ class Session:
         if status == 404 and "NAME_UNKNOWN" in said:
             hint = mend_of_a_missing_repository(self.server)
         if status in (401, 403):
-            hint = mend_of_a_refusal(self.server, status) or hint
+            hint = mend_of_a_refusal(self.server, status, said) or hint
+        if "immutable" in said:
+            hint = "the tag is taken for good there: push under another tag"
         return hint.replace("HOST", printable(self.server, 80)) if hint else None
 
 

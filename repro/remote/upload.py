@@ -108,12 +108,23 @@ class _Upload:
         known = self._note.read()
         if known is not None:
             self._location = known
-            self._ask(otherwise=location)
+            self._look(otherwise=location)
         elif location is not None:
             self._location = location
         else:
             self._location, self._least = begin(self._registry)
         self.resumed = self._at
+
+    def _look(self, otherwise: str | None) -> None:
+        """Ask at the address of the note, which may have run out, or be of another time."""
+        try:
+            self._ask(otherwise)
+        except RemoteError as error:
+            if error.temporary:
+                raise
+            self._location = otherwise or ""
+            if not otherwise:
+                self._location, self._least = begin(self._registry)
 
     def restart(self) -> None:
         """Begin anew, whatever was sent."""

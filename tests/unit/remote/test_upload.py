@@ -202,7 +202,7 @@ def test_a_killed_push_goes_on_in_another_process(state: State, tmp_path: Path) 
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["gone", "other bytes", "rubbish", "longer"])
+@pytest.mark.parametrize("what", ["gone", "other bytes", "rubbish", "longer", "strange"])
 def test_an_upload_that_is_not_what_the_note_says(state: State, tmp_path: Path, what: str) -> None:
     cut_off(state, tmp_path / "uploads")
     (note,) = (tmp_path / "uploads").iterdir()
@@ -214,6 +214,8 @@ def test_an_upload_that_is_not_what_the_note_says(state: State, tmp_path: Path, 
     elif what == "longer":
         (held,) = state.uploads.values()
         held += DATA
+    elif what == "strange":
+        note.write_text('{"location": "ftp://127.0.0.1/x"}')
     else:
         note.write_text('{"location": 5')
     notes = Notes(tmp_path / "uploads")
