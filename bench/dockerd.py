@@ -18,6 +18,10 @@ class Docker:
 
     def start(self, archive: Path) -> str | None:
         """None when an image of the archive is loaded, else why not."""
+        return self.begin() or self._load(archive)
+
+    def begin(self) -> str | None:
+        """None when the engine runs, else why not."""
         program = "/usr/sbin/dockerd"
         if os.getuid() != 0 or not os.path.exists(program):
             return "needs root and Debian's docker.io"
@@ -37,6 +41,9 @@ class Docker:
             time.sleep(0.2)
         else:
             return "the engine did not start"
+        return None
+
+    def _load(self, archive: Path) -> str | None:
         script = (
             f"mkdir x && tar xf {archive} -C x && for f in x/blobs/sha256/*; do "
             "zstd -dfq $f -o $f.t 2>/dev/null && mv $f.t $f; done; tar c -C x . | "

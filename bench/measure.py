@@ -21,12 +21,13 @@ MARK = f"0.2{os.getpid():09d}"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: medians in seconds, and their ratio to the first side."""
+    """One line of the table: medians in ``unit``, and their ratio to the first side."""
 
     what: str
     aim: str
     sides: dict[str, float | None]
     note: str = ""
+    unit: str = "s"
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -17,10 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ground import Ground
+from growth import growth
 from measure import ROOT, Row, say
 from packing import again, packing
+from pulling import pulling
 from recording import recording
 from starting import starting
+from writing import sizes, writing
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 GROUPS: Mapping[str, Callable[[Ground], Iterator[Row]]] = {
@@ -28,6 +31,10 @@ GROUPS: Mapping[str, Callable[[Ground], Iterator[Row]]] = {
     "packing": packing,
     "again": again,
     "starting": starting,
+    "writing": writing,
+    "sizes": sizes,
+    "pulling": pulling,
+    "growth": growth,
 }
 """Each measures rows that belong together."""
 
@@ -36,7 +43,10 @@ def table(rows: list[Row]) -> str:
     lines = ["| what | aim (ratio) | measured (median) | ratio to the first |", "|---|---|---|---|"]
     for row in rows:
         first = next(iter(row.sides.values()))
-        shown = " · ".join(f"{name} {value:.3f} s" for name, value in row.sides.items() if value)
+        digits = 3 if row.unit == "s" else 1
+        shown = " · ".join(
+            f"{name} {value:.{digits}f} {row.unit}" for name, value in row.sides.items() if value
+        )
         ratios = " · ".join(
             f"{name} {value / first:.2f}"
             for name, value in list(row.sides.items())[1:]
