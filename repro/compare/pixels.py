@@ -9,6 +9,7 @@ from repro.compare.base import Beyond, Malformed
 from repro.compare.raster import Png, rows_of, unfilter
 
 MAX_SAMPLES = 24_000_000
+_ALONE, _LAST_FILTER = (0, 1), 4
 LIMIT = 2 / 255
 """The largest difference of a channel that rounding and anti-aliasing explain."""
 
@@ -46,14 +47,45 @@ def compare_pixels(old: Png, new: Png, left: bytes, right: bytes) -> PixelCount:
     if max(old.raw_size, new.raw_size) > MAX_SAMPLES:
         raise Beyond(f"more than {MAX_SAMPLES // 1_000_000} million samples to compare")
     count = PixelCount(total=old.width * old.height)
-    recoloured = old.colours != new.colours
-    readers = _Rows(old, left), _Rows(new, right)
-    for number, ((width, one), (_, two)) in enumerate(
-        zip(readers[0].decoded(), readers[1].decoded(), strict=True)
-    ):
-        if one != two or recoloured:
+    if old.colours != new.colours:
+        sides = zip(_Rows(old, left).decoded(), _Rows(new, right).decoded(), strict=True)
+        for number, ((width, one), (_, two)) in enumerate(sides):
+            _row(number, width, (one, two), (old, new), count)
+        return count
+    for number, width, one, two in _apart(old, left, right):
+        if one != two:
             _row(number, width, (one, two), (old, new), count)
     return count
+
+
+def _apart(png: Png, left: bytes, right: bytes) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Scanlines without filters, but only where the two sides may differ.
+
+    Where the filtered lines and what is above them are the same on both sides nothing has to
+    be decoded; above a line that differs, from the last one on that needs none above it.
+    """
+    step = max(1, png.bits // 8)
+    rows = list(zip(rows_of(png, left), rows_of(png, right), strict=True))
+    known, above = 0, (b"", b"")
+    together = True
+    for number, ((width, one, first), (_, two, _)) in enumerate(rows):
+        if max(one[0], two[0]) > _LAST_FILTER:
+            raise Malformed(f"unknown filter {max(one[0], two[0])}")
+        if together and one == two:
+            if one[0] in _ALONE or first:
+                known, above = number, (b"", b"")
+            continue
+        if together:
+            # Both sides are the same up to here.
+            for _, line, begins in (row for row, _ in rows[known:number]):
+                over = above[0] if above[0] and not begins else bytes(len(line) - 1)
+                above = (unfilter(line, over, step),) * 2
+        blank = bytes(len(one) - 1)
+        over_both = (blank, blank) if first or not above[0] else above
+        above = (unfilter(one, over_both[0], step), unfilter(two, over_both[1], step))
+        together = above[0] == above[1]
+        known = number + 1
+        yield number, width, *above
 
 
 def luma(png: Png, raw: bytes) -> Iterator[list[float]]:

@@ -8,7 +8,7 @@ import pytest
 
 from repro.compare.base import Beyond, Malformed
 from repro.compare.pixels import compare_pixels, pixels
-from repro.compare.raster import SIGNATURE, parse_png, scanlines, unfilter
+from repro.compare.raster import SIGNATURE, Png, parse_png, rows_of, scanlines, unfilter
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -119,3 +119,41 @@ def test_scanlines_have_the_promised_length(raw: bytes) -> None:
 def test_huge_pictures_are_beyond() -> None:
     with pytest.raises(Beyond):
         parse_png(build(100_000, 100_000, 8, 6, b""))
+
+
+@pytest.mark.parametrize("lace", [0, 1])
+@pytest.mark.parametrize("colour", [0, 6])
+def test_rows_that_need_not_be_decoded_change_no_count(lace: int, colour: int) -> None:
+    chance = random.Random(colour + lace)
+    for _ in range(150):
+        width, height = chance.randint(1, 12), chance.randint(1, 14)
+        png = parse_png(build(width, height, 8, colour, b"", lace=lace))
+        raw = bytearray()
+        for _, line, _ in rows_of(png, bytes(png.raw_size)):
+            raw += bytes([chance.choice((0, 1, 2, 3, 4, 4))]) + chance.randbytes(len(line) - 1)
+        other = bytearray(raw)
+        starts = [0]
+        for _, line, _ in rows_of(png, bytes(raw)):
+            starts.append(starts[-1] + len(line))
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(raw))
+            other[place] = chance.randrange(5) if place in starts else chance.randrange(256)
+        found = compare_pixels(png, png, bytes(raw), bytes(other))
+        assert found.differ == _differing(png, bytes(raw), bytes(other))
+
+
+def _differing(png: Png, left: bytes, right: bytes) -> int:
+    """Differing pixels, with every row of both sides decoded."""
+    step = max(1, png.bits // 8)
+    decoded = []
+    for raw in (left, right):
+        above, rows = b"", []
+        for _, line, first in rows_of(png, raw):
+            above = reference(line, bytes(len(line) - 1) if first else above, step)
+            rows.append(above)
+        decoded.append(rows)
+    return sum(
+        one[i : i + step] != two[i : i + step]
+        for one, two in zip(*decoded, strict=True)
+        for i in range(0, len(one), step)
+    )
