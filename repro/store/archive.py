@@ -50,8 +50,8 @@ from repro.store.catalog import (
     references,
 )
 from repro.store.folded import Folded, Folding
+from repro.store.omitted import omitted, refuse_thin
 from repro.store.outer import AGAIN, Member, scan
-from repro.store.thinned import omitted, refuse_thin
 
 __all__ = ["Archive", "VersionInfo"]
 

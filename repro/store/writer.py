@@ -27,7 +27,7 @@ from repro.model.oci import (
     ImageConfig,
     Manifest,
 )
-from repro.model.thin import RECIPE, REST
+from repro.model.thin_media import RECIPE, REST
 from repro.primitives import tarformat
 from repro.primitives.canonical import load
 from repro.primitives.digest import Digest
