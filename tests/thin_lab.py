@@ -13,7 +13,7 @@ import zstandard
 from repro.model.entry import FileEntry, LayerKind
 from repro.model.lock import Grade, Lock, LockedPackage
 from repro.model.oci import Descriptor
-from repro.model.thin import RECIPE, THIN
+from repro.model.thin_media import RECIPE, THIN
 from repro.primitives.canonical import dump, load
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs

@@ -12,7 +12,8 @@ import zstandard
 from repro.errors import ArchiveError
 from repro.image.pieces import Piece
 from repro.model.oci import LAYER_ZSTD, Descriptor, Layer, text, whole
-from repro.model.thin import RECIPE, REST, Part, recipe_json
+from repro.model.thin import Part, recipe_json
+from repro.model.thin_media import RECIPE, REST
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.files import atomic_write

@@ -19,10 +19,6 @@ from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
-THIN = "application/vnd.repro.thin.v1+json"
-"""The artifact of a thin version, and its document."""
-RECIPE = "application/vnd.repro.thin.recipe.v1+json+zstd"
-REST = "application/vnd.repro.thin.rest.v1+zstd"
 SCHEMA = "repro.thin/1"
 RECIPE_SCHEMA = "repro.thin-recipe/1"
 

@@ -1,14 +1,15 @@
-"""Which layers a thin archive lacks on purpose, and the documents that say how to get them."""
+"""The documents of a thin version: what it lacks, and how each layer is made again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import zstandard
 
-from repro.errors import ArchiveError, NotWhole
+from repro.errors import ArchiveError
 from repro.model.oci import Descriptor, Layer
-from repro.model.thin import THIN, Part, Thin, ThinLayer, parse_recipe
+from repro.model.thin import Part, Thin, ThinLayer, parse_recipe
+from repro.model.thin_media import THIN
 from repro.primitives.canonical import MAX_BYTES, load
 from repro.primitives.digest import Digest
 from repro.store.catalog import VersionInfo
@@ -18,24 +19,6 @@ ReadBlob = Callable[[Descriptor], bytes]
 
 MARK = "\n--- what stands in the whole archive: ---\n"
 """Between a thin archive's own words in its README and those of the whole one."""
-
-
-def omitted(versions: Iterable[VersionInfo]) -> frozenset[Digest]:
-    """Blobs of layers that versions with a thin document may lack."""
-    return frozenset(
-        layer.descriptor.digest
-        for version in versions
-        if version.artifact(THIN) is not None
-        for layer in version.layers
-    )
-
-
-def refuse_thin(label: str) -> NotWhole:
-    """What is said to who needs the layers."""
-    return NotWhole(
-        f"{label} is a thin archive: bytes that package registries have are left out of it",
-        hint=f"repro fatten {label} -o WHOLE.repro fetches them; `repro inspect` says from where",
-    )
 
 
 def thin_document(version: VersionInfo, read: ReadBlob) -> Thin | None:

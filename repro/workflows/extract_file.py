@@ -29,7 +29,7 @@ from repro.store.blobs import open_place
 from repro.store.catalog import VersionInfo, layer_list
 from repro.store.contents import Contents, Place
 from repro.store.filelist import FileList, read_file_list
-from repro.store.thinned import refuse_thin
+from repro.store.omitted import refuse_thin
 from repro.workflows.names import local_archive
 from repro.workflows.registries import open_registry
 

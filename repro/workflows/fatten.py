@@ -14,7 +14,8 @@ from repro.errors import ArchiveError, RemoteError, StorageError, UsageError
 from repro.image.pieces import Piece, Pool
 from repro.image.rebuilding import Rebuilt, Sources, rebuild, unpack_without_bytecode
 from repro.model.oci import ANNOTATION_TOC, COMPRESSION, TOC, Descriptor, Layer
-from repro.model.thin import THIN, Part, Thin, ThinArtifact, ThinLayer
+from repro.model.thin import Part, Thin, ThinArtifact, ThinLayer
+from repro.model.thin_media import THIN
 from repro.pin.members import each_member
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent

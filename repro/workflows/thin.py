@@ -24,7 +24,8 @@ from repro.image.thinning import (
 )
 from repro.model.lock import Lock, LockedPackage
 from repro.model.oci import Descriptor, Layer
-from repro.model.thin import RECIPE, REST, THIN, Part, Thin, ThinArtifact, ThinLayer
+from repro.model.thin import Part, Thin, ThinArtifact, ThinLayer
+from repro.model.thin_media import RECIPE, REST, THIN
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent

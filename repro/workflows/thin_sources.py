@@ -190,6 +190,7 @@ class _Debs:
         self._locked = {(p.name, p.version): p for p in packages if p.source == "apt"}
         known = offered(keys, environ) if keys else {}
         self._known = known or {}
+        self._without_apt = known is None
         unlisted = [key for key in keys if _triple(key) not in self._known]
         self._others = candidates(unlisted, environ) if unlisted and known is not None else {}
         self._sources = deb_sources("") if self._others else []
@@ -207,6 +208,8 @@ class _Debs:
 
     def _unlisted(self, key: DebKey) -> str | None:
         """What the archive still has where it had it. Its files prove that it is the one."""
+        if self._without_apt:
+            return "this machine has no apt to ask for the package"
         other = self._others.get((key.name, key.architecture))
         for url in likely_urls(key, other, self._sources) if other else ():
             stream = self._fetcher.unproved(url, ARTIFACT_LIMIT)

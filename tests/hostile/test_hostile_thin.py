@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from repro.errors import ArchiveError, RemoteError, ReproError
-from repro.model.thin import THIN
+from repro.model.thin_media import THIN
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs
 from repro.store.writer import write_archive

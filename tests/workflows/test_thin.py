@@ -108,6 +108,20 @@ def test_the_command_line_says_it(lab: ThinLab) -> None:
             assert "repro fatten" in done.stderr
 
 
+def test_verify_fetches_only_when_told(lab: ThinLab) -> None:
+    """The sample cannot be rerun: what counts is that it was whole before that was tried."""
+    lab.make()
+    lab.make_thin()
+    env = {**os.environ, **lab.environ, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "repro", "verify", "--fetch", str(lab.thin)], env=env,
+        cwd=lab.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode not in (0, 1, 3), done.stderr
+    (whole,) = (lab.folder / "cache" / "fattened").glob("*.repro")
+    assert whole.read_bytes() == lab.fat.read_bytes()
+
+
 def test_what_needs_no_layers_works(lab: ThinLab) -> None:
     lab.make()
     made = lab.make_thin()
