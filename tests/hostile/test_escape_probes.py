@@ -105,8 +105,8 @@ def test_probes(
     assert not leaks
     honest = {n: said for n, said in found.items() if n.startswith("honest") and said != "ok"}
     assert not honest
-    assert len([name for name in found if name.startswith("leak")]) >= 60
-    assert len([name for name in found if name.startswith("honest")]) >= 30
+    assert len([name for name in found if name.startswith("leak")]) >= 88
+    assert len([name for name in found if name.startswith("honest")]) >= 42
     assert socket.gethostname() != "owned"
     assert (
         nap not in subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, text=True).stdout

@@ -16,6 +16,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,71 @@ def abstract():
         talk.settimeout(2)
         talk.connect("\0" + ABSTRACT)
     return ABSTRACT
+
+
+def file_sockets():
+    """Unix sockets of the host that lie somewhere as files (docker's, a session bus)."""
+    found = []
+    for folder, _, names in os.walk("/"):
+        if folder.startswith(("/proc", "/sys")):
+            continue
+        for name in names:
+            path = os.path.join(folder, name)
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                found.append(path)
+    if not found:
+        raise OSError(errno.ENOENT, "none")
+    return found
+
+
+def name_service():
+    """A name of the outside, by whatever the C library asks."""
+    try:
+        return socket.getaddrinfo("example.org", 80)
+    except socket.gaierror:
+        raise OSError(errno.ENETUNREACH, "not resolved") from None
+
+
+def mounts_of_the_host():
+    """File systems that are neither the image nor memory nor the kernel's own."""
+    known = {"overlay", "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup2", "cgroup"}
+    with open("/proc/self/mountinfo") as stream:
+        lines = [line.split(" - ") for line in stream]
+    # Device nodes are bound over from the host one by one; a mask is a folder of the engine.
+    found = [
+        (before.split()[4], after.split()[0])
+        for before, after in lines
+        if after.split()[0] not in known and not before.split()[4].startswith(("/dev/", "/proc/"))
+    ]
+    if not found:
+        raise OSError(errno.ENOENT, "none")
+    return found
+
+
+def ioctl_of_terminal(number):
+    """A raw ioctl: a filter that compares 64 bits, and a kernel that takes 32, differ."""
+    master, slave = pty.openpty()
+    byte = ctypes.create_string_buffer(b"x")
+    try:
+        return system(NUMBERS["ioctl"], ctypes.c_long(slave), ctypes.c_ulong(number), byte)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def descriptor_of_init():
+    """A descriptor of another process by pidfd_getfd(2)."""
+    return system(438, os.pidfd_open(1), 0, 0)
+
+
+def clone3():
+    arguments = (ctypes.c_uint64 * 11)(NEWUSER, *[0] * 3, signal.SIGCHLD)
+    pid = libc.syscall(435, arguments, ctypes.sizeof(arguments))
+    if pid == 0:
+        os._exit(0)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    return pid
 
 
 def launcher_environment():
@@ -298,11 +364,15 @@ NUMBERS = {
     "x86_64": {"mount": 165, "ptrace": 101, "keyctl": 250, "bpf": 321, "perf": 298,
                "userfaultfd": 323, "unshare": 272, "setns": 308, "fsopen": 430, "add_key": 248,
                "pivot_root": 155, "io_uring": 425, "process_vm_readv": 310, "kexec": 246,
-               "init_module": 175, "open_by_handle": 304, "clone": 56},
+               "init_module": 175, "open_by_handle": 304, "clone": 56, "ioctl": 16,
+               "umount2": 166, "process_vm_writev": 311, "request_key": 249, "syslog": 103,
+               "swapon": 167, "reboot": 169, "quotactl": 179, "kcmp": 312},
     "aarch64": {"mount": 40, "ptrace": 117, "keyctl": 219, "bpf": 280, "perf": 241,
                 "userfaultfd": 282, "unshare": 97, "setns": 268, "fsopen": 430, "add_key": 217,
                 "pivot_root": 41, "io_uring": 425, "process_vm_readv": 270, "kexec": 104,
-                "init_module": 105, "open_by_handle": 265, "clone": 220},
+                "init_module": 105, "open_by_handle": 265, "clone": 220, "ioctl": 29,
+               "umount2": 39, "process_vm_writev": 271, "request_key": 218, "syslog": 116,
+               "swapon": 224, "reboot": 142, "quotactl": 60, "kcmp": 272},
 }[ARCH]  # fmt: skip
 NEWUSER, NEWNS = 0x10000000, 0x00020000
 
@@ -369,6 +439,37 @@ LEAKS = {
     "process_vm_readv": lambda: system(NUMBERS["process_vm_readv"], 1, 0, 0, 0, 0, 0),
     "kexec": lambda: system(NUMBERS["kexec"], 0, 0, 0, 0),
     "init_module": lambda: system(NUMBERS["init_module"], 0, 0, 0),
+    "sockets of the host in files": file_sockets,
+    "names of the outside": name_service,
+    "tcp to the host by ipv6": lambda: connect("::1", PORT),
+    "mounts of the host": mounts_of_the_host,
+    "TIOCSTI with high bits": lambda: ioctl_of_terminal(0x1_0000_5412),
+    "TIOCLINUX": lambda: ioctl_of_terminal(0x541C),
+    "descriptor of init": descriptor_of_init,
+    "clone3 a user namespace": clone3,
+    **{
+        f"new {name} namespace": lambda flag=flag: system(NUMBERS["unshare"], flag)
+        for name, flag in (
+            ("network", 0x40000000),
+            ("process", 0x20000000),
+            ("ipc", 0x08000000),
+            ("host name", 0x04000000),
+            ("control group", 0x02000000),
+            ("time", 0x80),
+        )
+    },
+    "namespace of init": lambda: system(NUMBERS["setns"], os.pidfd_open(1), NEWNS),
+    "umount": lambda: system(NUMBERS["umount2"], b"/proc", 2),
+    "open_tree": lambda: system(428, -100, b"/", 1),
+    "move_mount": lambda: system(429, -100, b"/tmp", -100, b"/dev", 0),
+    "mount_setattr": lambda: system(442, -100, b"/", 0, (ctypes.c_uint64 * 4)(), 32),
+    "process_vm_writev": lambda: system(NUMBERS["process_vm_writev"], 1, 0, 0, 0, 0, 0),
+    "request_key": lambda: system(NUMBERS["request_key"], b"user", b"a", 0, -3),
+    "kernel log": lambda: system(NUMBERS["syslog"], 3, ctypes.create_string_buffer(99), 99),
+    "swap": lambda: system(NUMBERS["swapon"], b"/tmp/none", 0),
+    "reboot": lambda: system(NUMBERS["reboot"], 0xFEE1DEAD, 672274793, 0, 0),
+    "quotas": lambda: system(NUMBERS["quotactl"], 0x80000700, 0, 0, 0),
+    "kcmp": lambda: system(NUMBERS["kcmp"], 1, os.getpid(), 0, 0, 0),
     "open by handle": lambda: system(NUMBERS["open_by_handle"], -100, 0, 0),
 }
 
@@ -400,18 +501,104 @@ def pool():
 
 
 def many_processes():
+    """A thousand at once: each waits until the last one is there."""
     pids = []
-    for _ in range(300):
+    gate, opened = os.pipe()
+    for _ in range(1000):
         pid = os.fork()
         if pid == 0:
+            os.close(opened)
+            os.read(gate, 1)
             os._exit(0)
         pids.append(pid)
+    os.close(opened)
+    os.close(gate)
     return all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
 
 
 def jit():
-    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    page.close()
+    """Written, then made executable, then called: as compilers at run time do."""
+    code = {"x86_64": b"\xb8\x2a\0\0\0\xc3", "aarch64": b"\x40\x05\x80\x52\xc0\x03\x5f\xd6"}
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    page.write(code[ARCH])
+    place = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    if libc.mprotect(ctypes.c_void_p(place), 4096, mmap.PROT_READ | mmap.PROT_EXEC) != 0:
+        raise OSError(ctypes.get_errno(), "mprotect")
+    return ctypes.CFUNCTYPE(ctypes.c_int)(place)() == 42
+
+
+def writable_and_executable():
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+
+
+def executable_file():
+    """A program that the run itself wrote."""
+    path = shutil.copy("/bin/true", "own-program")
+    os.chmod(path, 0o755)
+    return subprocess.run(["./own-program"]).returncode == 0
+
+
+def session_on_a_terminal():
+    """A child with a controlling terminal of its own, as notebooks' terminals have."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execv("/bin/sh", ["sh", "-c", 'test -t 0 && read line && test "$line" = hello'])
+    os.write(master, b"hello\n")
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def passed_descriptor():
+    here, there = socket.socketpair()
+    with here, there, tempfile.TemporaryFile() as stream:
+        stream.write(b"x")
+        stream.flush()
+        socket.send_fds(here, [b"f"], [stream.fileno()])
+        _, (fd,), _, _ = socket.recv_fds(there, 10, 1)
+        try:
+            return os.pread(fd, 1, 0) == b"x"
+        finally:
+            os.close(fd)
+
+
+def abstract_inside():
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind("\0own")
+        server.listen()
+        client.connect("\0own")
+
+
+def system_v():
+    """Segments, semaphores and queues of System V (databases, older MPI)."""
+    made = [libc.shmget(0, 4096, 0o1600), libc.semget(0, 1, 0o1600), libc.msgget(0, 0o1600)]
+    removed = [
+        libc.shmctl(made[0], 0, None),
+        libc.semctl(made[1], 0, 0),
+        libc.msgctl(made[2], 0, None),
+    ]
+    return min(made) >= 0 and removed == [0, 0, 0]
+
+
+def events():
+    """epoll, eventfd, timerfd, inotify, signalfd: under every event loop."""
+    import select
+
+    fds = [libc.eventfd(0, 0), libc.timerfd_create(1, 0), libc.inotify_init1(0)]
+    with select.epoll() as poller:
+        poller.register(fds[0], select.EPOLLIN)
+        os.write(fds[0], (1).to_bytes(8, sys.byteorder))
+        seen = poller.poll(5)
+    for fd in fds:
+        os.close(fd)
+    return len(seen) == 1 and min(fds) >= 0
+
+
+def own_processors():
+    chosen = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(chosen)})
+    os.sched_setaffinity(0, chosen)
+    os.nice(1)
 
 
 def terminal():
@@ -426,6 +613,7 @@ def local_socket():
         server.bind(path)
         server.listen()
         client.connect(path)
+    os.unlink(path)
 
 
 def loopback():
@@ -534,8 +722,18 @@ HONEST = {
     "big file": lambda: os.truncate(tempfile.mkstemp()[1], 5 << 30),
     "threads": threads,
     "pool": pool,
-    "300 processes": many_processes,
-    "executable memory": jit,
+    "1,000 processes at once": many_processes,
+    "just-in-time code": jit,
+    "writable executable memory": writable_and_executable,
+    "own program": executable_file,
+    "terminal session": session_on_a_terminal,
+    "descriptor passed on": passed_descriptor,
+    "abstract socket inside": abstract_inside,
+    "System V": system_v,
+    "events": events,
+    "own processors": own_processors,
+    "random numbers": lambda: len(os.getrandom(16)) == 16,
+    "500 open files": lambda: not any(f.close() for f in [open("/dev/null") for _ in range(500)]),
     "terminal": terminal,
     "unix socket": local_socket,
     "loopback": loopback,
