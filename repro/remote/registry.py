@@ -11,6 +11,7 @@ from repro.model.oci import INDEX, MANIFEST, Descriptor, mapping, sequence
 from repro.primitives.canonical import dump, load
 from repro.primitives.digest import Digest
 from repro.primitives.texts import printable
+from repro.remote.services import NO_REGISTRY
 from repro.remote.session import Answer, Session
 
 MAX_MANIFEST = 4 << 20
@@ -70,7 +71,10 @@ class Registry:
             headers={"Accept": f"{MANIFEST}, {INDEX}"},
         )  # fmt: skip
         if len(answer.body) > MAX_MANIFEST:
-            raise RemoteError(f"the manifest of {self.name}:{wanted} is over {MAX_MANIFEST} bytes")
+            raise RemoteError(
+                f"the manifest of {self.name}:{wanted} is over {MAX_MANIFEST} bytes",
+                hint=NO_REGISTRY,
+            )
         found = Digest.of(answer.body)
         claimed = wanted if wanted.startswith("sha256:") else answer.header("Docker-Content-Digest")
         if claimed is not None and claimed != str(found):
@@ -78,6 +82,7 @@ class Registry:
                 f"{self.name} sent another manifest than {printable(wanted, 80)}",
                 details=[f"expected {printable(claimed, 80)}, found {found}"],
                 slug="remote-digest",
+                hint=NO_REGISTRY,
             )
         kind = (answer.header("Content-Type") or "").partition(";")[0].strip()
         return answer.body, Descriptor(media_type=kind, digest=found, size=len(answer.body))
@@ -98,7 +103,9 @@ class Registry:
                 listed = mapping(load(answer.body, "tags"), "tags").get("tags") or []
                 found.update(str(tag) for tag in sequence(listed, "tags"))
             except ArchiveError as error:
-                raise RemoteError(f"{self.name} sent no list of tags: {error.message}") from None
+                raise RemoteError(
+                    f"{self.name} sent no list of tags: {error.message}", hint=NO_REGISTRY
+                ) from None
         return sorted(tag for tag in found if not re.fullmatch(r"sha256-[0-9a-f]{64}", tag))
 
     def referrers(self, subject: Digest) -> list[Descriptor]:
@@ -143,7 +150,9 @@ class Registry:
             listed = sequence(document.get("manifests") or [], "referrers")
             return [Descriptor.parse(value, "referrers") for value in listed]
         except ArchiveError as error:
-            raise RemoteError(f"{self.name} sent no list of artifacts: {error.message}") from None
+            raise RemoteError(
+                f"{self.name} sent no list of artifacts: {error.message}", hint=NO_REGISTRY
+            ) from None
 
     def _pages(self, address: str, headers: dict[str, str] | None = None) -> list[Answer]:
         found = []
@@ -154,7 +163,7 @@ class Registry:
             if link is None:
                 return found
             address = urljoin(address, link.group(1))
-        raise RemoteError(f"{self.name} sends a list without an end")
+        raise RemoteError(f"{self.name} sends a list without an end", hint=NO_REGISTRY)
 
 
 def _fallback_tag(subject: Digest) -> str:

@@ -11,6 +11,11 @@ import re
 
 ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)")
 HUB = "registry-1.docker.io"
+NO_REGISTRY = (
+    "is this the address of an OCI registry? check host and name; a proxy on the way may have "
+    "answered instead"
+)
+"""The mend for answers that no registry gives."""
 
 
 def largest_piece(server: str) -> int:

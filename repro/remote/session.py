@@ -26,7 +26,7 @@ from repro.remote.challenge import (
     token_request,
 )
 from repro.remote.credentials import Credential
-from repro.remote.services import mend_of_a_missing_repository, mend_of_a_refusal
+from repro.remote.services import NO_REGISTRY, mend_of_a_missing_repository, mend_of_a_refusal
 
 Body = bytes | BinaryIO | None
 Ask = Callable[[], Credential | None]
@@ -117,7 +117,7 @@ class Session:
         except requests.RequestException as error:
             raise self._unreachable(error) from None
         if len(data) > MAX_ANSWER:
-            raise RemoteError(f"{self.server} sends more than {MAX_ANSWER} bytes")
+            raise RemoteError(f"{self.server} sends more than {MAX_ANSWER} bytes", hint=NO_REGISTRY)
         return Answer(status=answer.status_code, headers=dict(answer.headers), body=data)
 
     def open(
@@ -162,7 +162,9 @@ class Session:
         url = urljoin(self._base + "/", address)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise RemoteError(f"{self.server} sent a strange address: {printable(url, 100)}")
+            raise RemoteError(
+                f"{self.server} sent a strange address: {printable(url, 100)}", hint=NO_REGISTRY
+            )
         if parts.scheme == "http" and not self._insecure:
             raise RemoteError(
                 f"{self.server} leads to plain HTTP ({printable(parts.netloc, 80)})",
@@ -212,7 +214,7 @@ class Session:
             if urlsplit(target).netloc != urlsplit(url).netloc:
                 headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
             url = target
-        raise RemoteError(f"{self.server} redirects in a circle")
+        raise RemoteError(f"{self.server} redirects in a circle", hint=NO_REGISTRY)
 
     def _http(self) -> requests.Session:
         """One connection pool a thread: requests' own is not made for several."""
@@ -256,7 +258,8 @@ class Session:
         parts = urlsplit(realm)
         if parts.scheme != "https" and not (self._insecure and parts.scheme == "http"):
             raise RemoteError(
-                f"{self.server} asks for a password at {printable(realm, 80)!r}: not over https"
+                f"{self.server} asks for a password at {printable(realm, 80)!r}: not over https",
+                hint=NO_REGISTRY,
             )
         method, fields, authorization = token_request(challenge, scopes, self._known())
         headers = {"Authorization": authorization} if authorization else {}
@@ -272,7 +275,7 @@ class Session:
             raise self._refused(method, answer, parts.netloc)
         token = read_token(_json(answer, _TOKEN_BYTES), self._clock())
         if token is None:
-            raise RemoteError(f"{printable(parts.netloc, 80)} gave no token")
+            raise RemoteError(f"{printable(parts.netloc, 80)} gave no token", hint=NO_REGISTRY)
         return token
 
     def _unreachable(self, error: Exception, host: str | None = None) -> RemoteError:

@@ -24,6 +24,7 @@ from repro.remote.upload import Open, begin, finish, location_of, send_pieces
 _READ = 1 << 20
 _PACKET = 1 << 17  # so much may be lost when a connection breaks
 _TRIES = 5
+_LIES = "the registry or the way to it is damaged or lies: nothing wrong was kept; try again later"
 
 
 def push_blob(
@@ -157,7 +158,7 @@ def _fetch(registry: Registry, descriptor: Descriptor, part: Path, progress: Pro
         raise RemoteError(
             f"{registry.name} sent other bytes than blob {descriptor.digest.short}",
             details=[f"expected {descriptor.digest}, found {found}"],
-            hint="the registry or the way to it is damaged or lies: nothing was kept",
+            hint=_LIES,
             slug="remote-digest",
         )
 
@@ -179,7 +180,7 @@ def _receive(
     skip = have if answer.status_code == 200 else 0  # a server without ranges sends all
     if answer.status_code == 206 and not _begins_at(answer, have):
         answer.close()
-        raise RemoteError(f"{registry.name} sent another range than was asked for")
+        raise RemoteError(f"{registry.name} sent another range than was asked for", hint=_LIES)
     try:
         for data in pieces_of(answer, _PACKET):
             if skip:
@@ -189,6 +190,7 @@ def _receive(
                 raise RemoteError(
                     f"{registry.name} sends more than the {descriptor.size} bytes of blob "
                     f"{descriptor.digest.short}",
+                    hint=_LIES,
                     slug="remote-digest",
                 )
             stream.write(data)

@@ -12,7 +12,7 @@ from repro.errors import RemoteError
 from repro.model.oci import Descriptor
 from repro.remote.notes import Note, Notes
 from repro.remote.registry import Progress, Registry
-from repro.remote.services import largest_piece
+from repro.remote.services import NO_REGISTRY, largest_piece
 from repro.remote.session import Answer
 
 PIECE = 16 << 20
@@ -42,7 +42,7 @@ def location_of(registry: Registry, answer: Answer) -> str:
     """The next address of an upload, whole. Raises RemoteError when there is none."""
     value = answer.header("Location")
     if not value:
-        raise RemoteError(f"{registry.name} did not say where to send the blob")
+        raise RemoteError(f"{registry.name} did not say where to send the blob", hint=NO_REGISTRY)
     return registry.session.absolute(value)
 
 
