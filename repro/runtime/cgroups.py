@@ -97,6 +97,34 @@ def follow(pid: int, other: int) -> frozenset[str]:
     return frozenset(held)
 
 
+class Followed:
+    """The control groups of a process of another's making, such as a container's: what they
+    count is taken at each ``look``, since they are gone with the process.
+
+    ``peak`` is the most memory in bytes, None where it is not counted; ``pids_refused``
+    whether a process more was refused.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak: int | None = None
+        self.pids_refused = False
+        theirs, own = _groups_of(str(pid)), _groups_of("self")
+        self._folders: list[Path] = []
+        for root, controllers in _mounts():
+            for name in controllers if controllers is not None else ("",):
+                path = theirs.get(name)
+                if path is not None and path != own.get(name):
+                    self._folders.append(root / path.lstrip("/"))
+
+    def look(self) -> None:
+        """Take the counters."""
+        for folder in self._folders:
+            for name in ("memory.peak", "memory.max_usage_in_bytes"):
+                with contextlib.suppress(OSError, ValueError):
+                    self.peak = max(self.peak or 0, int((folder / name).read_text()))
+            self.pids_refused = self.pids_refused or _counter(folder / "pids.events", "max") > 0
+
+
 def make_cgroup(limits: Limits) -> Cgroup | None:
     """A group that enforces as much of ``limits`` as this user may; None when nothing."""
     wanted = _wanted(limits)
