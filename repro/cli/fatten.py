@@ -41,11 +41,11 @@ def fatten(
     """Make an archive whole (help text: HELP)."""
     from repro.workflows.fatten import FattenRequest
     from repro.workflows.fatten import fatten as make
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import whole_file
 
     made = make(
         FattenRequest(
-            archive=parse_reference(archive)[0],
+            archive=whole_file(archive),
             output=output,
             environ=context.environ(),
             folders=tuple(folders),

@@ -47,13 +47,13 @@ def thin(
     verbose: bool = typer.Option(False, "-v", "--verbose", help="List every package that stays."),
 ) -> None:
     """Make an archive thin (help text: HELP)."""
-    from repro.workflows.names import parse_reference
+    from repro.workflows.names import whole_file
     from repro.workflows.thin import ThinRequest
     from repro.workflows.thin import thin as make
 
     made = make(
         ThinRequest(
-            archive=parse_reference(archive)[0],
+            archive=whole_file(archive),
             output=output,
             environ=context.environ(),
             bytecode=not keep_bytecode,

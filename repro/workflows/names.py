@@ -31,6 +31,17 @@ def parse_reference(text: str) -> tuple[Path, str | None]:
     raise UsageError(f"there is no file {printable(text)}", slug="no-file")
 
 
+def whole_file(text: str) -> Path:
+    """An archive with all its versions. Raises UsageError when one of them is named."""
+    path, tag = parse_reference(text)
+    if tag is not None:
+        raise UsageError(
+            "all versions of an archive are in one file: leave out the tag",
+            hint=f"use {printable(str(path))}",
+        )
+    return path
+
+
 def local_archive(
     text: str,
     environ: Mapping[str, str],

@@ -8,7 +8,6 @@ bytecode is not read: it may not be there yet.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import tempfile
@@ -36,19 +35,30 @@ _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/nonexistent",
 }  # fmt: skip
+# A small interpreter package has neither json nor py_compile. Where they are they are loaded:
+# the names that they hold decide, with others, what marshal writes as a reference.
 _SCRIPT = """
-import json, os, py_compile, sys
-jobs = json.load(sys.stdin)
-stamped = py_compile.PycInvalidationMode.TIMESTAMP
+import marshal, os, sys
+try:
+    import json, py_compile
+except ImportError:
+    pass
+jobs = sys.stdin.buffer.read().split(bytes(1))[:-1]
 width, running = len(os.sched_getaffinity(0)), 0
-for number, (source, optimize) in enumerate(jobs):
+for number, job in enumerate(jobs):
     if running >= width:
         os.wait()
         running -= 1
     if os.fork() == 0:
         try:
-            target = "/tmp/%d.pyc" % number
-            py_compile.compile(source, target, source, True, optimize, stamped)
+            source = os.fsdecode(job[1:])
+            with open(source, "rb") as stream:
+                text = stream.read()
+            code = compile(text, source, "exec", dont_inherit=True, optimize=int(job[:1]))
+            with open("/tmp/%d.code" % number, "wb") as stream:
+                stream.write(marshal.dumps(code))
+        except Exception:
+            pass
         finally:
             os._exit(0)
     running += 1
@@ -57,8 +67,9 @@ while running:
     running -= 1
 for number in range(len(jobs)):
     try:
-        with open("/tmp/%d.pyc" % number, "rb") as stream:
-            data = stream.read()[16:]
+        with open("/tmp/%d.code" % number, "rb") as stream:
+            data = stream.read()
+        os.unlink("/tmp/%d.code" % number)
     except OSError:
         data = b""
     sys.stdout.buffer.write(len(data).to_bytes(8, "big") + data)
@@ -165,7 +176,7 @@ def _compile(
         stack.callback(received.result)  # after the writing end is closed, or it would wait
         ended = stack.enter_context(_closed(writing))
         words = stack.enter_context(tempfile.TemporaryFile())
-        words.write(json.dumps([[job.source, job.optimize] for job in jobs]).encode())
+        words.write(b"".join(b"%d%s\0" % (job.optimize, os.fsencode(job.source)) for job in jobs))
         words.seek(0)
         log = stack.enter_context(tempfile.TemporaryFile())
         result = sandbox.run(
