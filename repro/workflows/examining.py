@@ -18,7 +18,7 @@ from repro.primitives.events import Observer
 from repro.primitives.frozen import frozen
 from repro.project.audit_paths import Here
 from repro.project.variation_files import Source, command_source, read_sources
-from repro.workflows.numerics import Numerics, facts, loaded
+from repro.workflows.numerics import Blas, Numerics, facts
 from repro.workflows.probe_axes import Machine, choices, processors
 from repro.workflows.probe_order import other_order
 from repro.workflows.probe_places import ON_HOST, spots_for
@@ -107,7 +107,7 @@ def examine(
     with other_order(own, claims.root, (_TMPFS, str(runs))) as order:
         machine = Machine(
             cpus=cpus, flags=flags(), layers=layers, guises=sandbox.guises, numerics=asked,
-            blas=[asked.blas(path) for path in loaded(observation)], order=order,
+            blas=Blas.recorded(found), order=order,
         )  # fmt: skip
         result = probe(
             ProbeRequest(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,8 @@ def other_order(layers: Sequence[str], root: str, places: Sequence[str]) -> Iter
     for place in places:
         with contextlib.ExitStack() as stack:
             try:
-                folder = tempfile.mkdtemp(prefix="repro-order-", dir=place)
+                _sweep(Path(place))
+                folder = tempfile.mkdtemp(prefix=f"repro-order-{os.getpid()}-", dir=place)
             except OSError:
                 continue
             stack.callback(remove_tree, Path(folder))
@@ -78,6 +80,16 @@ def listed(layers: Sequence[str], root: str) -> dict[str, list[tuple[str, bool]]
             found[path] = order
         pending += [f"{path}/{name}" if path else name for name, kind in order if kind]
     return found
+
+
+def _sweep(place: Path) -> None:
+    """Remove what a probe of this user that was killed left in memory."""
+    for folder in place.glob("repro-order-*"):
+        match = re.fullmatch(r"repro-order-(\d+)-[a-z0-9_]+", folder.name)
+        with contextlib.suppress(OSError):
+            own = folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
+            if match and own and not Path(f"/proc/{match.group(1)}").exists():
+                remove_tree(folder)
 
 
 def _names(folder: str) -> Iterator[tuple[str, bool | None]]:

@@ -54,8 +54,9 @@ def spots_for(path: str, kinds: Sequence[str], sources: Sequence[Source]) -> tup
     ranked: list[tuple[int, int, Spot]] = []
     for source in sources:
         flows = source.flows(name)
+        own = source.path == path  # a notebook: its cells write their results into itself
         for spot in source.spots:
-            inside = flows is not None and (spot.cell, spot.line) in flows
+            inside = own or (flows is not None and (spot.cell, spot.line) in flows)
             if spot.axis not in kinds or (flows is not None and source.exact and not inside):
                 continue
             rank = 0 if inside else 1 if flows is not None else 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,20 @@ def test_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = layer(tmp_path / "one", *"abcdef")
     with other_order([one], "/home/p", ["/dev/shm"]) as order:
         assert (order.layer, order.why) == (None, "the project holds more than 3 files")
+
+
+def test_what_a_killed_probe_left_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = tmp_path / f"repro-order-{dead.pid}-abc"
+    (left / "home/p").mkdir(parents=True)
+    alive = tmp_path / f"repro-order-{os.getpid()}-abc"
+    alive.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = tmp_path / f"repro-order-{dead.pid}-link"
+    link.symlink_to(elsewhere)
+    one = layer(tmp_path / "one", "a", "b")
+    with other_order([one], "/home/p", [str(tmp_path)]):
+        assert not left.exists()
+        assert alive.exists() and link.is_symlink() and elsewhere.exists()

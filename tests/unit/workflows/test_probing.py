@@ -296,3 +296,6 @@ def test_the_line_that_flows_into_an_output() -> None:
         "a.py:1", "a.py:3",
     ]  # fmt: skip
     assert len(spots_for("c.txt", ["random", "clock"], [named, unnamed])) == 4
+    # A notebook writes its results into itself.
+    book = replace(unnamed, path="b.ipynb", spots=(spot(1, path="b.ipynb"),))
+    assert wheres("b.ipynb", ["random"], named, unnamed, book) == ["b.ipynb:1"]
