@@ -20,6 +20,7 @@ from repro.model.step import Cost
 from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper, waitable_children
 from repro.primitives.texts import printable
+from repro.runtime.bundle import programs
 from repro.runtime.carried import Load, carry
 from repro.runtime.cgroups import Cgroup
 from repro.runtime.held import held
@@ -30,7 +31,6 @@ from repro.runtime.watch import Watch
 from repro.runtime.watchdog import INTERVAL, Watchdog, processes
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_EXECVP = "/bin:/usr/bin"  # where execvp(3) looks without PATH
 _STAGES = {
     "namespaces": "user namespaces are off: sudo sysctl user.max_user_namespaces=10000 (and "
     "kernel.unprivileged_userns_clone=1 on older Debian); in a container, run that one with "
@@ -99,9 +99,6 @@ def _prepared(request: SandboxRequest, calls: Calls) -> Iterator[tuple[Load, int
 
 
 def _load(request: SandboxRequest, calls: Calls, options: bytes, point: str, said: int) -> Load:
-    first = request.argv[0]
-    folders = request.environment.get("PATH", _EXECVP).split(":")
-    programs = [first] if "/" in first else [f"{folder}/{first}" for folder in folders if folder]
     return Load(
         with_user_namespace=os.geteuid() != 0,
         options=options,
@@ -117,7 +114,7 @@ def _load(request: SandboxRequest, calls: Calls, options: bytes, point: str, sai
         },
         said=said,
         cwd=os.fsencode(request.cwd),
-        programs=tuple(map(os.fsencode, programs)),
+        programs=tuple(map(os.fsencode, programs(request))),
         program=filter_program(platform.machine()),
         attached=calls.attached,
         quiet=calls.quiet,
@@ -204,7 +201,9 @@ class _Carrier:
                 group.add(command)
             if request.limits:
                 skip = tuple(group.enforces) if group is not None else ()
-                dog = Watchdog(command, request.upper, request.limits, skip)
+                dog = Watchdog(
+                    command, request.upper, request.limits, skip, (request.stdout, request.stderr)
+                )
         self._let_go()
         if command is not None and request.started is not None:
             # Whoever joins now finds the command, not the engine that makes its place.

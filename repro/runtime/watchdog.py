@@ -15,26 +15,38 @@ import time
 from collections.abc import Collection, Iterator
 
 from repro.model.limits import Limits
+from repro.runtime.nameless import removed_files, shared_memory, written_to
 
 INTERVAL = 0.1
 """Seconds between two looks at processes and memory."""
 _LEAST_DISK_INTERVAL = 0.5
-_DISK_SHARE = 20  # looking at the disk takes at most a twentieth of the time
+_DISK_SHARE = 20  # looking at the disk, or closely at memory, takes at most a twentieth of the time
 
 
 class Watchdog:
     """Looks after the processes below ``init`` and the writable layer at ``upper``.
 
-    ``skip`` names limits that something else enforces. ``reached`` is the first limit that
+    ``skip`` names limits that something else enforces. ``outputs`` are descriptors of ours that
+    the run writes to: what plain files among them grow by is disk too. ``reached`` is the first limit that
     was passed, ``peak`` the largest sum of memory seen, in bytes.
     """
 
-    def __init__(self, init: int, upper: str, limits: Limits, skip: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        init: int,
+        upper: str,
+        limits: Limits,
+        skip: Collection[str] = (),
+        outputs: Collection[int] = (),
+    ) -> None:
         self._init = init
         self._upper = upper
         self._limits = limits
         self._skip = frozenset(skip)
-        self._next_disk = 0.0
+        self._outputs = outputs
+        self._logged = written_to(outputs)
+        self._next_disk = self._next_deep = 0.0
+        self._shared = 0
         self._cpus = _fewer(limits.cpus) if "cpu" not in self._skip else None
         self.reached: str | None = None
         self.peak = 0
@@ -47,22 +59,36 @@ class Watchdog:
             if sum(threads for _, threads in found) > limits.pids:
                 self.reached = "pids"
         if limits.memory is not None:
-            used = sum(memory_of(pid) for pid, _ in found) + shared_of(self._init)
+            used = sum(memory_of(pid) for pid, _ in found) + self._not_own(found)
             self.peak = max(self.peak, used)
             if used > limits.memory and "memory" not in self._skip:
                 self.reached = "memory"
         if self._cpus is not None:
             for pid, _ in found:
                 keep_on(pid, self._cpus)
-        if limits.disk is not None and self._over_disk(limits.disk):
+        if limits.disk is not None and self._over_disk(limits.disk, found):
             self.reached = "disk"
         return self.reached is not None
 
-    def _over_disk(self, most: int) -> bool:
+    def _not_own(self, found: list[tuple[int, int]]) -> int:
+        """What is in memory and no process's own: files there, and what is shared.
+
+        Between two of the longer looks the last one holds.
+        """
+        now = time.monotonic()
+        if now >= self._next_deep:
+            pids = [pid for pid, _ in found]
+            self._shared = max(removed_files(pids)[0], shared_memory(pids))
+            spent = time.monotonic() - now
+            self._next_deep = now + spent * _DISK_SHARE
+        return max(self._shared, shared_of(self._init))
+
+    def _over_disk(self, most: int, found: list[tuple[int, int]]) -> bool:
         now = time.monotonic()
         if now < self._next_disk:
             return False
-        used = disk_of(self._upper)
+        used = disk_of(self._upper) + removed_files(pid for pid, _ in found)[1]
+        used += written_to(self._outputs) - self._logged
         spent = time.monotonic() - now
         self._next_disk = now + max(_LEAST_DISK_INTERVAL, spent * _DISK_SHARE)
         return used > most

@@ -16,15 +16,23 @@ HOG = "x=a; while :; do x=$x$x; done"
 SHARED = "dd if=/dev/zero of=/dev/shm/x bs=1M count=900 2>/dev/null || exit 9; sleep 20"
 FORKS = f"i=0; while [ $i -lt 60 ]; do sleep {NAP} & i=$((i+1)); done; wait"
 FILL = "dd if=/dev/zero of=/tmp/x bs=1M count=3000 2>/dev/null; sleep 20"
+NAMELESS = (
+    "exec 3> /tmp/x; rm /tmp/x; dd if=/dev/zero bs=1M count=60 2>/dev/null >&3; "
+    "dd if=/dev/zero bs=1M count=60 2>/dev/null; sleep 20"
+)
+"""A removed file that is still open, and the log: neither lies in the writable layer."""
 CASES = [
     (Limits(memory=200 << 20), HOG, "memory"),
     (Limits(memory=200 << 20), SHARED, "memory"),
     (Limits(pids=20), FORKS, "pids"),
     (Limits(disk=100 << 20), FILL, "disk"),
+    (Limits(disk=100 << 20), NAMELESS, "disk"),
 ]
 
 
-@pytest.mark.parametrize(("limits", "script", "name"), CASES, ids=["memory", "shm", "pids", "disk"])
+@pytest.mark.parametrize(
+    ("limits", "script", "name"), CASES, ids=["memory", "shm", "pids", "disk", "nameless"]
+)
 def test_a_hog_ends_at_its_limit(box: Box, limits: Limits, script: str, name: str) -> None:
     started = time.monotonic()
     result = box.sh(script, limits=limits, timeout=60)

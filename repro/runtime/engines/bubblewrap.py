@@ -323,7 +323,9 @@ class _Sandbox:
             group.add(watch.init)
             skip = tuple(group.enforces)
         self._let_go()
-        return Watchdog(watch.init, request.upper, request.limits, skip)
+        return Watchdog(
+            watch.init, request.upper, request.limits, skip, (request.stdout, request.stderr)
+        )
 
     def _not_started(self) -> ReproError:
         """Why bwrap ended before the command was executed, from its own words."""
