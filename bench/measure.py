@@ -66,6 +66,70 @@ def until_it_runs(argv: list[str], env: dict[str, str]) -> float:
     return seen
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What ``watched`` saw: seconds until the analysis began, bytes of memory around it."""
+
+    start: float
+    memory: int
+
+
+def watched(argv: list[str], env: dict[str, str], cwd: Path, memory: Callable[[int], int]) -> Seen:
+    """Run a command whose analysis prints BEGUN; ``memory`` of its process, then to its end."""
+    started = time.perf_counter()
+    running = subprocess.Popen(
+        argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdout is not None
+    said = b""
+    while BEGUN.encode() not in said:
+        piece = os.read(running.stdout.fileno(), 65536)
+        if not piece:
+            raise SystemExit(f"{argv} did not begin: {running.communicate()}")
+        said += piece
+    seconds = time.perf_counter() - started
+    found = memory(running.pid)
+    if running.wait() != 0:
+        raise SystemExit(f"{argv} ended with {running.returncode}: {running.communicate()}")
+    running.communicate()
+    return Seen(start=seconds, memory=found)
+
+
+BEGUN = "the-analysis-has-begun"
+NAP = "1.5"
+"""Seconds that the analysis of ``watched`` sleeps: long enough to look at the memory."""
+ANALYSIS = f"echo {BEGUN}; echo 1 > out; exec sleep {NAP}"
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    found, waiting = [], [pid]
+    while waiting:
+        each = waiting.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{each}/task"):
+                children = Path(f"/proc/{each}/task/{task}/children").read_text().split()
+                waiting += [int(child) for child in children]
+            found.append(each)
+    return found
+
+
+def share(pid: int) -> int:
+    """A process's memory in bytes, what it shares counted in parts (Pss of smaps_rollup)."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def around(pid: int) -> int:
+    """Memory of a command and all below it, the sleeping analysis left out."""
+    named = {each: Path(f"/proc/{each}/comm").read_text().strip() for each in tree(pid)}
+    return sum(share(each) for each, name in named.items() if name not in ("sleep", "sh"))
+
+
 def rounds(count: int, sides: dict[str, Callable[[], float]]) -> dict[str, float | None]:
     """Medians over interleaved rounds; one round to warm up is not counted."""
     found: dict[str, list[float]] = {name: [] for name in sides}

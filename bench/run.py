@@ -18,10 +18,12 @@ from pathlib import Path
 
 from ground import Ground
 from growth import growth
+from machines import machines
 from measure import ROOT, Row, say
 from packing import again, packing
 from pulling import pulling
 from recording import recording
+from sealing import sealing
 from starting import starting
 from writing import sizes, writing
 
@@ -35,6 +37,8 @@ GROUPS: Mapping[str, Callable[[Ground], Iterator[Row]]] = {
     "sizes": sizes,
     "pulling": pulling,
     "growth": growth,
+    "sealing": sealing,
+    "machines": machines,
 }
 """Each measures rows that belong together."""
 
