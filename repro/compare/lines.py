@@ -16,9 +16,9 @@ from repro.compare.settings import Settings
 _DIFF_LINES = 1500
 _SCRUBBED_LINES = 20_000
 _SHOWN = 300
-_ENOUGH = 1000
+ENOUGH = 1000
 _IGNORE_LINE = 2000
-_PATTERN_SECONDS = 20.0
+PATTERN_SECONDS = 20.0
 _SPLIT = re.compile(rf"(?<![\w.])({NUMBER.pattern})(?!\d)")
 
 
@@ -51,7 +51,7 @@ def _split(text: str) -> list[str]:
 def _ignored(
     old: list[str], new: list[str], settings: Settings, findings: Findings
 ) -> tuple[list[str], list[str]]:
-    deadline = time.monotonic() + _PATTERN_SECONDS
+    deadline = time.monotonic() + PATTERN_SECONDS
     kept = [_keep(side, settings, deadline) for side in (old, new)]
     dropped = [len(side) - len(left) for side, left in zip((old, new), kept, strict=True)]
     if any(dropped):
@@ -64,30 +64,34 @@ def _ignored(
 
 
 def _keep(lines: list[str], settings: Settings, deadline: float) -> list[str]:
-    kept = []
-    for line in lines:
-        if time.monotonic() > deadline:
-            raise Beyond("the declared `ignore` patterns take too long")
-        # A cut line could match by accident, so a long one always stays.
-        if len(line) > _IGNORE_LINE or not any(p.search(line) for p in settings.ignore):
-            kept.append(line)
-    return kept
+    return [line for line in lines if keeps(line, settings, deadline)]
+
+
+def keeps(line: str, settings: Settings, deadline: float) -> bool:
+    """Whether no declared pattern matches a line. Raises Beyond past the deadline."""
+    if settings.ignore and time.monotonic() > deadline:
+        raise Beyond("the declared `ignore` patterns take too long")
+    # A cut line could match by accident, so a long one always stays.
+    return len(line) > _IGNORE_LINE or not any(p.search(line) for p in settings.ignore)
 
 
 def _pairwise(old: list[str], new: list[str], findings: Findings, where: str, log: bool) -> None:
     before, counted = "", findings.count
     for number, (one, two) in enumerate(zip(old, new, strict=True), 1):
-        if findings.count >= _ENOUGH:
+        if findings.count >= ENOUGH:
             findings.note(f"{where}lines after {number} were not looked at")
             return
         if one != two:
-            _line(one, two, before, findings, f"{where}line {number}", log)
+            compare_line(one, two, before, findings, f"{where}line {number}", log)
         before = one
     if findings.count > counted + 1 and len(old) <= _SCRUBBED_LINES and sorted(old) == sorted(new):
         findings.explain(f"{where or 'both '}hold the same lines in another order", once=True)
 
 
-def _line(one: str, two: str, before: str, findings: Findings, where: str, log: bool) -> None:
+def compare_line(
+    one: str, two: str, before: str, findings: Findings, where: str, log: bool
+) -> None:
+    """Compare two lines that differ; ``before`` is the recorded line above."""
     first: list[tuple[str, str]] = []
     second: list[tuple[str, str]] = []
     left = scrub(one, lambda name, text: first.append((name, text)), before=before, log=log)

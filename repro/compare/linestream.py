@@ -27,6 +27,7 @@ class Lines:
         self.name = name
         self.number = 0
         self.returns = False
+        self.dropped = 0
         self.last = b""
         self._stream = stream
         self._buffer = b""
@@ -130,11 +131,11 @@ class Lines:
         self.last = b"\n"
 
 
-def skip_same(old: Lines, new: Lines) -> int:
+def skip_same(old: Lines, new: Lines, *, quotes: bool = True) -> int:
     """Skip lines that are the same bytes on both sides; how many.
 
-    It stops before the first line that differs, and before the first that holds a quote:
-    only such a line can belong to the next one.
+    It stops before the first line that differs, and with ``quotes`` before the first that
+    holds one: only such a line of a table can belong to the next one.
     """
     skipped = 0
     old.rewind()
@@ -144,7 +145,7 @@ def skip_same(old: Lines, new: Lines) -> int:
         size = min(len(one), len(two))
         if one[:size] != two[:size]:
             size = first_difference(one[:size], two[:size])
-        quote = one.find(b'"', 0, size)
+        quote = one.find(b'"', 0, size) if quotes else -1
         end = one.rfind(b"\n", 0, size if quote < 0 else quote) + 1
         if end == 0 or one.find(b"\0", 0, end) >= 0 or one.find(b"\r", 0, end) >= 0:
             break

@@ -15,7 +15,7 @@ from repro.compare import arrays, linestream, tablewalk
 from repro.compare.arrays import CODES, Array, compare_arrays
 from repro.compare.choose import choose, comparators
 from repro.compare.findings import Findings
-from repro.compare.formats import array
+from repro.compare.formats import array, text
 from repro.compare.memory import MemoryOutput
 from repro.compare.numbers import Tally
 from repro.compare.settings import read_settings
@@ -283,3 +283,31 @@ def test_large_arrays_are_judged_as_small_ones(
     assert large.outcome is small.outcome
     if large.numbers is not None and small.numbers is not None:
         assert large.numbers == small.numbers
+
+
+LINE = st.sampled_from(
+    ["slope 1.5", "slope 1.6", 'say "x"', "done in 3.2 s", "done in 4.1 s", "", "half\rwhole", "2024-01-02 10:11:12 INFO a", "ü", "x\r"]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    st.lists(LINE, max_size=12), st.lists(LINE, max_size=12), st.booleans(),
+    st.sampled_from([{}, {"rtol": "0.5"}, {"ignore": ["^slope"]}]), st.sampled_from(["t.txt", "t.log"]),
+)  # fmt: skip
+def test_long_texts_are_judged_as_short_ones(
+    one: list[str], two: list[str], same: bool, options: dict[str, object], path: str
+) -> None:
+    if same:
+        two = [*one[:5], *two[:1], *one[6:]]
+    pair = "\n".join(one).encode(), "\n".join(two).encode()
+    short = compare(path, *pair, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "MAX_BYTES", 0)
+        patch.setattr(linestream, "BLOCK", 16)
+        long = compare(path, *pair, **options)
+    if "ignore" in options:
+        # Whether the last line, if it is ignored, was cut off counts in a long text.
+        assert long.outcome.rank >= short.outcome.rank
+    else:
+        assert long.outcome is short.outcome

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar
 
-from repro.compare.base import Beyond, Comparator, Task, parse_both
+from repro.compare.base import MAX_BYTES, UNBOUNDED, Beyond, Comparator, Task, parse_both
 from repro.compare.lines import compare_lines
+from repro.compare.linestream import Lines
+from repro.compare.longtext import compare_long
 from repro.compare.plain import decode, looks_like_text
+from repro.model.ports import OutputFile
 from repro.model.verdict import Comparison
 
 _MAX_LINES = 2_000_000
@@ -34,6 +38,17 @@ class TextComparator(Comparator):
     def accepts(self, path: str, head: bytes) -> bool:
         """Known suffixes, and whatever begins like text."""
         return super().accepts(path, head) or looks_like_text(head)
+
+    max_bytes = UNBOUNDED
+
+    def _compare_files(self, old: OutputFile, new: OutputFile, task: Task) -> Comparison:
+        if max(old.size, new.size) <= MAX_BYTES:
+            return super()._compare_files(old, new, task)
+        findings = self._findings(task)
+        with contextlib.closing(old.open()) as left, contextlib.closing(new.open()) as right:
+            sides = Lines(left, "recorded"), Lines(right, "rerun's")
+            compare_long(*sides, findings, log=self.is_log)
+        return findings.result(f"{sides[0].number} lines")
 
     def _compare(self, old: bytes, new: bytes, task: Task) -> Comparison:
         left, right = parse_both(decode, old, new)
