@@ -11,7 +11,7 @@ import binascii
 import re
 import string
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
 from repro.primitives.frozen import frozen
@@ -101,17 +101,24 @@ class _Runs:
 def find_forms(text: bytes, lower: bytes) -> Iterator[tuple[int, str]]:
     """Credentials of every known form: where each begins, and its kind."""
     marked, plain = _runs(text)
-    searched = {Where.RUN: marked.joined(), Where.PLAIN: plain.joined()}
-    for form in FORMS:
-        if form.where is Where.TEXT:
-            for position in form.find(text, lower):
-                yield position, form.kind
-            continue
-        for position in form.find(searched[Where.RUN], b""):
+    run, blob = marked.joined(), plain.joined()
+    for form in _held(_ANCHORS[_TEXT], text) + _held(_ANCHORS[_FOLDED], lower):
+        for position in form.find(text, lower):
+            yield position, form.kind
+    for form in _held(_ANCHORS[_RUN], run):
+        for position in form.find(run, b""):
             yield marked.place(position), form.kind
-        if form.where is Where.PLAIN:
-            for position in form.find(searched[Where.PLAIN], b""):
-                yield plain.place(position), form.kind
+    for form in _held(_ANCHORS[_PLAIN], blob):
+        for position in form.find(blob, b""):
+            yield plain.place(position), form.kind
+
+
+def _held(anchors: Sequence[tuple[bytes, int]], text: bytes) -> list[Form]:
+    """The forms of which the text holds an anchor: one loop, since most texts hold none."""
+    if not text:
+        return []
+    numbers = {number for anchor, number in anchors if anchor in text}
+    return [FORMS[number] for number in sorted(numbers)]
 
 
 def _runs(text: bytes) -> tuple[_Runs, _Runs]:
@@ -298,3 +305,19 @@ FORMS: tuple[Form, ...] = (
     ),
 )  # fmt: skip
 """Every form, in no particular order."""
+
+_TEXT, _FOLDED, _RUN, _PLAIN = range(4)
+_SEARCHED = {Where.TEXT: (), Where.RUN: (_RUN,), Where.PLAIN: (_RUN, _PLAIN)}
+
+
+def _anchors() -> tuple[tuple[tuple[bytes, int], ...], ...]:
+    """For each kind of text the anchors that are looked for in it, with the form's number."""
+    found: tuple[list[tuple[bytes, int]], ...] = ([], [], [], [])
+    for number, form in enumerate(FORMS):
+        kinds = _SEARCHED[form.where] or (_FOLDED if form.folded else _TEXT,)
+        for kind in kinds:
+            found[kind].extend((anchor, number) for anchor in form.anchors)
+    return tuple(tuple(each) for each in found)
+
+
+_ANCHORS = _anchors()
