@@ -66,7 +66,7 @@ def test_a_long_line_is_never_ignored() -> None:
 
 
 def test_slow_patterns_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.compare.lines._PATTERN_SECONDS", -1.0)
+    monkeypatch.setattr("repro.compare.lines.PATTERN_SECONDS", -1.0)
     with pytest.raises(Beyond):
         compare("a", "b", ignore="x")
 
