@@ -159,12 +159,16 @@ class SandboxResult:
 
 @frozen
 class Seal:
-    """What an engine enforces: each property with the mechanism, or why it does not."""
+    """What an engine enforces: each property with the mechanism, or why it does not.
+
+    ``passed_over`` are the engines that stand before this one and do not work here, and why.
+    """
 
     engine: str
     version: str
     enforced: Mapping[str, str]
     not_enforced: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sandbox(Protocol):

@@ -100,6 +100,7 @@ def _seal(seal: Seal) -> dict[str, Any]:
         "network": "network" not in seal.enforced,
         "enforced": dict(seal.enforced),
         "not_enforced": dict(seal.not_enforced),
+        "passed_over": dict(seal.passed_over),
     }
 
 

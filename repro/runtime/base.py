@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar
 
 from repro.errors import ReproError, RuntimeUnavailable
@@ -12,6 +15,12 @@ from repro.primitives.texts import printable
 from repro.runtime.request import check_command, check_request
 
 _MEND = "; mend: "
+_SILENT = "the engine does not say"
+PROPERTIES = frozenset({
+    "network", "filesystem", "pids", "ipc", "users", "devices", "cpu", "memory", "pids limit",
+    "disk", "time",
+})  # fmt: skip
+"""What every seal says something of; an engine that is silent about one does not enforce it."""
 
 
 def with_mend(reason: str, mend: str | None) -> str:
@@ -30,12 +39,20 @@ class Runtime(abc.ABC):
 
     name: ClassVar[str]
     rank: ClassVar[int] = 50
+    passed_over: Mapping[str, str] = MappingProxyType({})
+    """Engines that stand before this one and were found not to work, and why (``choose``)."""
     guises: frozenset[str] = frozenset()
     """Which fields of a Guise this engine can change; a request for another is refused."""
+    by_name_only: ClassVar[str | None] = None
+    """Why this engine is used only when it is asked for; None when it may be chosen."""
     joins: ClassVar[bool] = False
     """Whether ``join`` works at all."""
     adds: ClassVar[frozenset[str]] = frozenset()
     """Variables that it sets besides the recorded ones and PWD, where they are not recorded."""
+    measures_all: ClassVar[bool] = True
+    """Whether the memory used is known of every run, however short."""
+    writes_root: ClassVar[bool] = True
+    """Whether a run may make new entries in ``/`` itself."""
     any_bytes: ClassVar[bool] = False
     """Whether words need not be UTF-8; an engine that cannot carry such a word refuses it."""
 
@@ -65,7 +82,13 @@ class Runtime(abc.ABC):
         Raises RuntimeUnavailable when the engine is not here.
         """
         try:
-            return self._seal(network, limits)
+            made = self._seal(network, limits)
+            silent = PROPERTIES - made.enforced.keys() - made.not_enforced.keys()
+            return replace(
+                made,
+                not_enforced={**made.not_enforced, **dict.fromkeys(silent, _SILENT)},
+                passed_over=dict(self.passed_over),
+            )
         except ReproError:
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ from repro.primitives.texts import printable
 from repro.runtime.profile import profile
 from repro.runtime.rootfs import proc_lists
 
+_EXECVP = "/bin:/usr/bin"  # without PATH
 _ROOT_OF_SETUP = 65534
 """The host's user who is root inside while runc sets the container up: nobody."""
 
@@ -34,6 +35,15 @@ def check_words(request: SandboxRequest, engine: str) -> None:
 def environment(request: SandboxRequest) -> dict[str, str]:
     """The recorded variables, and PWD as bubblewrap sets it."""
     return {**request.environment, "PWD": request.cwd}
+
+
+def programs(request: SandboxRequest) -> list[str]:
+    """Where execvp(3) looks for the command, in this order."""
+    first = request.argv[0]
+    if "/" in first:
+        return [first]
+    folders = request.environment.get("PATH", _EXECVP).split(":")
+    return [f"{folder}/{first}" for folder in folders if folder]
 
 
 def id_maps(uid: int, *, with_root: bool) -> list[dict[str, int]]:

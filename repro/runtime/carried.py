@@ -45,7 +45,8 @@ class Load:
     in ``pid_file``; ``start`` lets it go (empty: nothing is to run, the set-up is all). With ``attached`` that call stays until the end and
     its status is the command's, else the command itself is waited for. ``quiet`` calls talk
     into ``said`` (a descriptor) and have no stdin; what an engine wrote into its ``log`` goes
-    there as well when it fails. ``program`` is the system call filter. ``programs`` are where the command may be.
+    there as well when it fails. ``uid`` is the caller in a user namespace of the carrier's.
+    ``program`` is the system call filter. ``programs`` are where the command may be.
     """
 
     with_user_namespace: bool
@@ -65,6 +66,7 @@ class Load:
     quiet: bool = False
     log: bytes | None = None
     keeps_cgroups: bool = False
+    uid: int = 0
 
 
 RUN = b"/run"
@@ -148,8 +150,8 @@ def _enter(load: Load) -> None:
     if load.with_user_namespace:
         try:
             _write("/proc/self/setgroups", b"deny")
-            _write("/proc/self/uid_map", b"0 %d 1\n" % uid)
-            _write("/proc/self/gid_map", b"0 %d 1\n" % gid)
+            _write("/proc/self/uid_map", b"%d %d 1\n" % (load.uid, uid))
+            _write("/proc/self/gid_map", b"%d %d 1\n" % (load.uid, gid))
         except OSError as error:
             raise Stage("uid map", error.errno or 0) from None
 

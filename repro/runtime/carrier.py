@@ -60,6 +60,7 @@ class Calls:
     quiet: bool = False
     log: str | None = None
     keeps_cgroups: bool = False
+    uid: int = 0
 
 
 def run_carried(
@@ -100,7 +101,7 @@ def _prepared(request: SandboxRequest, calls: Calls) -> Iterator[tuple[Load, int
 
 def _load(request: SandboxRequest, calls: Calls, options: bytes, point: str, said: int) -> Load:
     return Load(
-        with_user_namespace=os.geteuid() != 0,
+        with_user_namespace=os.geteuid() != 0 or calls.uid != 0,
         options=options,
         point=os.fsencode(point),
         hidden=tuple(map(os.fsencode, calls.hidden)),
@@ -118,6 +119,7 @@ def _load(request: SandboxRequest, calls: Calls, options: bytes, point: str, sai
         program=filter_program(platform.machine()),
         attached=calls.attached,
         quiet=calls.quiet,
+        uid=calls.uid,
         keeps_cgroups=calls.keeps_cgroups,
         log=None if calls.log is None else os.fsencode(calls.log),
     )
@@ -195,6 +197,8 @@ class _Carrier:
         """Put the command where its limits are held, then let it go."""
         request, watch = self._request, self._watch
         command = self._command() if watch.started() else None
+        if command is None and self._load.pid_file is None:
+            command = watch.init  # what it starts is held with it, the engine too
         dog = None
         if command is not None:
             if group is not None:
@@ -205,14 +209,16 @@ class _Carrier:
                     command, request.upper, request.limits, skip, (request.stdout, request.stderr)
                 )
         self._let_go()
-        if command is not None and request.started is not None:
+        if command is not None and request.started is not None and watch.init is not None:
             # Whoever joins now finds the command, not the engine that makes its place.
-            if watch.await_report("started") is not None and watch.init is not None:
+            if watch.await_report("started") is not None:
                 request.started(watch.init)
         return dog
 
     def _command(self) -> int | None:
         """The command's process as this machine numbers it."""
+        if self._load.pid_file is None:
+            return None
         inner = self._watch.await_report("inner-pid")
         if inner is None or self._watch.init is None:
             return None

@@ -125,6 +125,15 @@ class Followed:
             self.pids_refused = self.pids_refused or _counter(folder / "pids.events", "max") > 0
 
 
+def unified_group(pid: int) -> Path | None:
+    """The folder of a process's group of version 2; None where there is none."""
+    path = _groups_of(str(pid)).get("")
+    for root, controllers in _mounts():
+        if controllers is None and path is not None:
+            return root / path.lstrip("/")
+    return None
+
+
 def make_cgroup(limits: Limits) -> Cgroup | None:
     """A group that enforces as much of ``limits`` as this user may; None when nothing."""
     wanted = _wanted(limits)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from repro.errors import RuntimeUnavailable, UsageError
+import errno
+import os
+
+from repro.errors import RuntimeUnavailable, StorageError, UsageError
 from repro.primitives.plugins import load_plugins
 from repro.primitives.texts import printable
 from repro.runtime import engines
@@ -18,6 +21,8 @@ def all_engines() -> list[Runtime]:
 def choose(name: str | None = None, proofs: Proofs | None = None) -> Runtime:
     """The engine of this name, or the first usable one; what ``proofs`` hold is not tried again.
 
+    It says in its seal which engines were passed over, and why.
+
     Raises UsageError for an unknown name, RuntimeUnavailable (with each engine's reason)
     when none works. Never falls back to an unconfined run.
     """
@@ -27,8 +32,12 @@ def choose(name: str | None = None, proofs: Proofs | None = None) -> Runtime:
         if not known:
             names = ", ".join(engine.name for engine in all_engines())
             raise UsageError(f"there is no engine {printable(name, 40)!r}", hint=f"known: {names}")
-    reasons = []
+    reasons: dict[str, str] = {}
     for engine in known:
+        engine.passed_over = dict(reasons)
+        if name is None and engine.by_name_only is not None:
+            reasons[engine.name] = engine.usable() or engine.by_name_only
+            continue
         if proofs is not None and proofs.hold(engine):
             return engine
         reason = engine.usable()
@@ -36,9 +45,16 @@ def choose(name: str | None = None, proofs: Proofs | None = None) -> Runtime:
             if proofs is not None:
                 proofs.keep(engine)
             return engine
-        reasons.append(f"{engine.name}: {reason}")
+        reasons[engine.name] = reason
+    full = os.strerror(errno.ENOSPC)
+    if any(full in reason for reason in reasons.values()):
+        raise StorageError(
+            f"no sandbox can be set up: {full}",
+            hint="free some space, or set TMPDIR and REPRO_CACHE to folders on another disk",
+            details=[f"{engine}: {reason}" for engine, reason in reasons.items()],
+        )
     raise RuntimeUnavailable(
         "no sandbox works on this machine",
         hint="`repro doctor` says what is missing and how to mend it",
-        details=reasons,
+        details=[f"{engine}: {reason}" for engine, reason in reasons.items()],
     )

@@ -60,15 +60,14 @@ class Client:
             return int(done.stdout)
         return None
 
-    def kind(self, container: str, path: str) -> str | None:
-        """``folder``, another word for another thing, None when nothing is at ``path``."""
+    def look(self, container: str, path: str) -> tarfile.TarInfo | None:
+        """What is at ``path``, links followed; None when nothing is."""
         with contextlib.suppress(RuntimeUnavailable, tarfile.TarError):
             with (
                 self.copied(container, path, "--follow-link") as stream,
                 tarfile.open(fileobj=stream, mode="r|") as archive,
             ):
-                member = archive.next()
-                return None if member is None else "folder" if member.isdir() else "Not a directory"
+                return archive.next()
         return None
 
     @contextlib.contextmanager

@@ -181,11 +181,11 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, above: str, root: in
     try:
         leaf = parts[-1]
         if member.isdir():
-            with contextlib.suppress(FileExistsError):
+            if not _is_folder(leaf, parent):
+                _remove(leaf, parent)
                 os.mkdir(leaf, 0o755, dir_fd=parent)
             return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(leaf, dir_fd=parent)
+        _remove(leaf, parent)
         if member.issym():
             os.symlink(member.linkname, leaf, dir_fd=parent)
         elif member.islnk():
@@ -262,6 +262,12 @@ def _remove(name: str, parent: int) -> None:
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=parent)
+
+
+def _is_folder(name: str, parent: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    return False
 
 
 def _names(fd: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from repro.model.limits import Limits
 from repro.runtime import watchdog
 from repro.runtime.cgroups import Cgroup, make_cgroup
+from repro.runtime.scope import make_scope
 
 _NAMES = {"memory": "memory", "cpu": "cpus", "pids limit": "pids", "disk": "disk"}
 """The seal's name of a limit, and the limit's own."""
@@ -16,7 +17,7 @@ _NAMES = {"memory": "memory", "cpu": "cpus", "pids limit": "pids", "disk": "disk
 @contextlib.contextmanager
 def held(limits: Limits) -> Iterator[Cgroup | None]:
     """A control group for the run, gone afterwards; None where none holds or is needed."""
-    group = make_cgroup(limits) if limits else None
+    group = (make_cgroup(limits) or make_scope(limits)) if limits else None
     try:
         yield group
     finally:

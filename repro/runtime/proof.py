@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from repro.primitives.files import private_folder
 from repro.runtime.base import Runtime
 
 _SYSCTL = Path("/proc/sys")
@@ -48,7 +49,7 @@ class Proofs:
         lines = [mark, *(line for line in self._read() if line != mark)][:_MOST]
         beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._path.parent)
             beside.write_text("".join(f"{line}\n" for line in lines))
             os.replace(beside, self._path)
 

@@ -260,6 +260,9 @@ def seal_text(seal: Seal, network: str) -> str:
     net = "no network" if network == "none" else "NETWORK OPEN (--network host)"
     missing = ", ".join(sorted(name for name in seal.not_enforced if name != "network"))
     text = f"{net} · read-only image · {seal.engine} {seal.version}"
+    if seal.passed_over:
+        names = ", ".join(seal.passed_over)
+        text += f" (not {names}: `repro doctor` says why)"
     return f"{text} · not limited: {missing}" if missing else text
 
 

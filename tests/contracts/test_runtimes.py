@@ -31,7 +31,7 @@ def test_status_and_streams(box: Box) -> None:
     assert box.said() == "out\n"
     assert box.err.read_text() == "err\n"
     assert result.cost.wall > 0
-    assert result.cost.peak_memory
+    assert result.cost.peak_memory or not box.engine.measures_all
 
 
 def test_bytes_moved_are_counted_where_an_engine_can(box: Box) -> None:
@@ -63,7 +63,13 @@ def test_what_is_recorded_stands_before_what_an_engine_adds(box: Box) -> None:
 
 def test_writes_go_to_the_upper_folder_alone(box: Box, layer: Path) -> None:
     before = tree(layer)
-    assert box.sh("echo x > result; echo y > /etc/passwd; rm /bin/ls; mkdir -p /new/a").exit == 0
+    new = "/new/a" if box.engine.writes_root else "/home/new/a"
+    script = f"echo x > result; echo y > /etc/passwd; rm /bin/ls; mkdir -p {new}; ln -s x {new}/b"
+    assert box.sh(f"{script}; echo z > {new}/c").exit == 0
+    assert os.readlink(f"{box.upper}{new}/b") == "x"
+    assert Path(f"{box.upper}{new}/c").read_text() == "z\n"
+    assert box.sh(f"test -d {new} && test ! -e /bin/ls && cat {new}/c /etc/passwd").exit == 0
+    assert box.said() == "z\ny\n"
     assert (box.upper / "project/result").read_text() == "x\n"
     assert tree(layer) == before
 
@@ -254,6 +260,8 @@ def test_a_layer_behind_a_link(box: Box, layer: Path) -> None:
 
 
 def test_a_list_of_layers_that_is_too_long_is_said(box: Box, layer: Path) -> None:
+    if box.engine.name == "docker":
+        pytest.skip("dockerd has a limit of its own, 127 layers, and says so itself")
     """One layer after the other, until the engine refuses: the kernel took all before."""
     more: list[Path] = []
     with pytest.raises(RuntimeUnavailable) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import posixpath
 import secrets
 import tempfile
 import time
@@ -19,7 +20,7 @@ from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
-from repro.runtime.bundle import check_words, environment
+from repro.runtime.bundle import check_words, environment, programs
 from repro.runtime.docker_client import Client, find_client
 from repro.runtime.docker_image import changes, take_away, take_back, write_image
 from repro.runtime.docker_watch import Ending, Look
@@ -39,6 +40,8 @@ class Docker(Runtime):
     name = "docker"
     rank = 60
     adds = frozenset({"HOSTNAME", "HOME", "PATH"})
+    measures_all = False
+    writes_root = False
     guises = frozenset({"host", "uid"})
 
     def __init__(self) -> None:
@@ -130,7 +133,7 @@ class _Container:
 
     def run(self) -> SandboxResult:
         self._load()
-        self._check_folder()
+        self._check()
         self._create()
         started = time.monotonic()
         ending = self._wait(started)
@@ -160,15 +163,27 @@ class _Container:
                 scratch=self.folder,
             )  # fmt: skip
 
-    def _check_folder(self) -> None:
-        """Docker makes a folder that is missing: it is looked for in a container that never runs."""
-        cwd = self.request.cwd
-        look = f"{self.name}-look"
+    def _check(self) -> None:
+        """Whether folder and program are there, in a container that never runs.
+
+        Docker makes a folder that is missing, and its init would end as a program does.
+        """
+        request, look = self.request, f"{self.name}-look"
         self.client.must("create", "--name", look, "--network", "none", self.image, "x")
-        kind = self.client.kind(look, cwd)
-        self.client.call("rm", "--force", look)
-        if kind != "folder":
-            raise _missing(cwd, kind or "No such file or directory")
+        try:
+            folder = self.client.look(look, request.cwd)
+            if folder is None or not folder.isdir():
+                why = "No such file or directory" if folder is None else "Not a directory"
+                raise _missing(request.cwd, why)
+            why = "No such file or directory"
+            for place in programs(request):
+                found = self.client.look(look, posixpath.join(request.cwd, place))
+                if found is not None and found.isreg() and found.mode & 0o111:
+                    return
+                why = why if found is None else "Permission denied"
+            raise _missing(request.argv[0], why)
+        finally:
+            self.client.call("rm", "--force", look)
 
     def _create(self) -> None:
         self.client.must("create", *self._options(), self.image, *self.request.argv)
@@ -183,8 +198,8 @@ class _Container:
         words += ["--security-opt", f"seccomp={self.client.profile(self.folder)}"]
         words += ["--restart", "no", "--pull", "never", "--oom-score-adj", "0"]
         for name in _MOUNTED:
-            source = f"{self.folder}/root/etc/{name}"
-            words += ["--volume", f"{source}:/etc/{name}:ro"]
+            source = f"{self.folder}/root/etc/{name}".replace('"', '""')
+            words += ["--mount", f'type=bind,"source={source}",target=/etc/{name},readonly']
         if limits.memory is not None:
             words += ["--memory", str(limits.memory), "--memory-swap", str(limits.memory)]
         words += ["--cpus", f"{limits.cpus:g}"] if limits.cpus is not None else []
