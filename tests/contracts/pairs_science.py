@@ -177,6 +177,22 @@ def nifti(
     return bytes(head) + struct.pack("<4f", *values)
 
 
+def mat4(
+    *, value: float = 2.5, text: str = "kelvin", order: str = "<", stored: int = 0, name: str = "x",
+    imaginary: float | None = None,
+) -> bytes:  # fmt: skip
+    """Two variables of MATLAB's level 4: numbers, and a text as Octave stores it."""
+    machine = 1000 if order == ">" else 0
+    code = "dfihHB"[stored]
+    parts = [1.5, value] if imaginary is None else [1.5, value, 0.0, imaginary]
+    numbers = struct.pack(f"{order}{len(parts)}{code}", *(parts if stored < 2 else map(int, parts)))
+    head = (machine + 10 * stored, 2, 1, int(imaginary is not None), len(name) + 1)
+    first = struct.pack(f"{order}5i", *head) + name.encode() + b"\0" + numbers
+    head = (machine + 1, 1, len(text), 0, 2)
+    second = struct.pack(f"{order}5i", *head) + b"u\0"
+    return first + second + struct.pack(f"{order}{len(text)}d", *map(ord, text))
+
+
 def cases() -> dict[str, Case]:
     """Every case by name."""
     near = (1.5, 2.5000000000000004, 3.5, 4.5)
@@ -204,6 +220,24 @@ def cases() -> dict[str, Case]:
                 "dimension": swap(netcdf(), b"\0\0\0\1y\0\0\0\0\0\0\2", b"\0\0\0\1y\0\0\0\0\0\0\1"),
                 "after the end": netcdf() + b"more",
                 "far": netcdf(gap=1 << 20)[: 1 << 10],
+            },
+        ),
+        "mat4": Case(
+            "old.mat",
+            mat4(),
+            close={"rounding": mat4(value=2.5000000000000004)},
+            faults={
+                "value": mat4(value=2.51),
+                "missing": mat4(value=float("nan")),
+                "text": mat4(text="Kelvin"),
+                "name": mat4(name="X"),
+                "order": mat4(order=">"),
+                "single": mat4(stored=1),
+                "integers": mat4(stored=2),
+                "imaginary": mat4(imaginary=1.0),
+                "a variable less": mat4()[: -(22 + 6 * 8)],
+                "level 5": mat(),
+                "after the end": mat4() + b"more",
             },
         ),
         "mat": Case(

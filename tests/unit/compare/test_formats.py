@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import struct
@@ -233,6 +234,35 @@ def test_notebook_of_another_format_is_undecided() -> None:
 def test_notebook_missing_mime_type_is_a_difference() -> None:
     old = book(shown(text__plain="x", image__png="aaaa"))
     assert compare("n.ipynb", old, book(shown(text__plain="x"))).outcome is Outcome.DIFFERENT
+
+
+def test_pdf_streams_are_compared_without_their_filters() -> None:
+    def pdf(content: bytes, filters: bytes, note: bytes = b"", parameters: bytes = b"") -> bytes:
+        data = content
+        for name in reversed(filters.split()):
+            if name == b"/FlateDecode":
+                data = zlib.compress(data)
+            elif name == b"/ASCII85Decode":
+                data = base64.a85encode(data) + b"~>"
+            else:
+                data = data.hex().encode() + b">"
+        packed = b"/Filter [ " + filters + b" ] " if filters else b""
+        head = b"1 0 obj\n<< " + note + packed + parameters + b"/Length %d >>\nstream\n" % len(data)
+        return b"%PDF-1.4\n" + head + data + b"\nendstream\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+    plain = pdf(b"BT (slope 1.5) Tj ET", b"")
+    for filters in (b"/FlateDecode", b"/ASCII85Decode /FlateDecode", b"/ASCIIHexDecode"):
+        same = compare("a.pdf", plain, pdf(b"BT (slope 1.5) Tj ET", filters))
+        assert same.outcome is Outcome.EQUIVALENT and same.removed
+        other = pdf(b"BT (slope 1.6) Tj ET", filters)
+        assert compare("a.pdf", plain, other).outcome is Outcome.DIFFERENT
+    packed = pdf(b"x" * 40, b"/FlateDecode", note=b"/T (a  b) ")
+    for changed in (
+        pdf(b"x" * 40, b"", note=b"/T (a b) "),
+        pdf(b"x" * 40, b"", note=b"/T (a  b) ", parameters=b"/DecodeParms << /Predictor 12 >> "),
+        pdf(b"x" * 40, b"", note=b"/U (a  b) "),
+    ):
+        assert compare("a.pdf", packed, changed).outcome is Outcome.DIFFERENT
 
 
 def test_pdf_of_object_streams_and_xmp() -> None:
