@@ -94,15 +94,18 @@ def test_who_needs_layers_is_sent_to_fatten(lab: ThinLab) -> None:
 def test_the_command_line_says_it(lab: ThinLab) -> None:
     lab.make()
     lab.make_thin()
-    for words in (["verify"], ["run", "--"], ["extract", "--locks"]):
-        end = ["out"] if words[0] == "extract" else ["true"] if words[0] == "run" else []
+    for words in (["verify"], ["run", "--"], ["export", "--env"]):
+        end = ["out"] if words[0] == "export" else ["true"] if words[0] == "run" else []
         done = subprocess.run(
             [sys.executable, "-m", "repro", words[0], str(lab.thin), *words[1:], *end],
             env={**os.environ, **lab.environ, "PATH": os.environ["PATH"]}, cwd=lab.folder,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if words[0] == "extract":
+        if words[0] == "export":
             assert done.returncode == 0, done.stderr
+            written = {path.name for path in (lab.folder / "out").iterdir()}
+            assert written == {"requirements.txt", "lock.json"}
+            assert done.stdout.split() == ["out/requirements.txt", "out/lock.json"]
         else:
             assert done.returncode == 3 and "error[archive-thin]" in done.stderr
             assert "repro fatten" in done.stderr
@@ -226,7 +229,7 @@ def test_another_compressor_is_said(lab: ThinLab, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         sample, "build_layer", lambda p, f, clamp: build_layer(p, f, clamp=clamp, level=7)
     )
-    text = "".join(f"{n * n} lines of text that compress otherwise\n" for n in range(60_000))
+    text = "".join(f"{n * n} lines of text that compress otherwise\n" for n in range(20_000))
     lab.index.files.clear()
     wheel = {**WHEEL, "num/table.txt": text.encode()}
     lab.index.add(NAME, zipped(wheel))
