@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from repro.container.processes import Process, process
 from repro.container.state import Container, Holder, Run
 from repro.errors import StorageError, UsageError
-from repro.primitives.files import atomic_write, remove_tree
+from repro.primitives.files import atomic_write, private_folder, remove_tree
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
@@ -172,7 +172,7 @@ class Shelf:
             slug="container-exists",
         )
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._root)
             self.sweep()
             if place.exists():
                 raise taken

@@ -23,8 +23,9 @@ from repro.model.entry import FileEntry
 from repro.model.oci import Descriptor, Layer
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
+from repro.primitives.files import private_folder
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same files give other bytes: another tar, another compression."""
 MOST = 20_000_000_000
 """Bytes of kept layers; those used longest ago go first."""
@@ -79,7 +80,7 @@ class Reuse:
         if any(changed > now - _SETTLED for changed in _changes(planned)):
             return
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             states = []
             for digest in (built.layer.descriptor.digest, built.toc.digest):
                 _link(built.path.parent / digest.hex, self._folder / digest.hex)

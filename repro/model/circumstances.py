@@ -55,4 +55,8 @@ def check_shape(circumstances: Mapping[str, Any]) -> None:
         if not all(isinstance(item, str) for item in circumstances.get(name, ())):
             raise ArchiveError(f"circumstances.{name} holds something that is no text",
                                slug="archive-json")  # fmt: skip
+    for step in circumstances.get("steps", ()):
+        if not isinstance(step, dict) or not isinstance(step.get("name"), str):
+            raise ArchiveError("circumstances.steps holds a step without a name",
+                               slug="archive-json")  # fmt: skip
     list(RemoteSource.recorded(circumstances))

@@ -18,6 +18,7 @@ from typing import Any
 from repro import __version__
 from repro.pin.debsources import DebSource
 from repro.pin.listed import Key, ListedArchive, PackageLists
+from repro.primitives.files import private_folder
 
 FORMAT = 1
 """Raised when the same lists give other facts."""
@@ -53,7 +54,7 @@ class ListedNotes:
         }
         kept = {"key": key, "lists": document, "sum": _sum(document)}
         with contextlib.suppress(OSError):
-            self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._note.parent)
             fd, name = tempfile.mkstemp(dir=self._note.parent, prefix=".apt-lists-")
             with os.fdopen(fd, "w", encoding="ascii") as stream:
                 json.dump(kept, stream)

@@ -78,6 +78,17 @@ def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: b
     raise OSError(number, os.strerror(number), name)
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder that only its owner may use (0700), and those above it that are missing.
+
+    Path.mkdir gives the ones above what the umask leaves: with 002 a group could write the
+    cache. Raises OSError.
+    """
+    for each in reversed([folder, *folder.parents]):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
 def open_made(root_fd: int, folder: str) -> int:
     """A new descriptor of a folder below ``root_fd``, made with those above it when missing.
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from repro.primitives.files import private_folder
+
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_BYTES = 16 << 10
 KEPT_SECONDS = 7 * 24 * 3600
@@ -88,7 +90,7 @@ def _open(path: Path) -> int:
     """The locked file; -1 when another process has it or the disk refuses."""
     fd = -1
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         _sweep(path.parent)
         fd = os.open(path, _FLAGS, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

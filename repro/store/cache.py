@@ -21,7 +21,7 @@ from repro.model.oci import COMPRESSION, Descriptor, Layer
 from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, silent
-from repro.primitives.files import atomic_write, remove_tree
+from repro.primitives.files import atomic_write, private_folder, remove_tree
 from repro.primitives.frozen import frozen
 from repro.primitives.tarfolder import folder_digest
 from repro.primitives.tarread import Limits
@@ -116,9 +116,7 @@ class Cache:
         self._pins = Pins(root)
         self._given_up = threading.Event()
         try:
-            for folder in reversed([root, *root.parents]):
-                if not folder.exists():
-                    folder.mkdir(mode=0o700, exist_ok=True)
+            private_folder(root)
             _check_owner(root)
             self._layers.mkdir(mode=0o700, exist_ok=True)
             _check_owner(self._layers)

@@ -14,6 +14,7 @@ from repro.errors import ProjectError, StorageError
 from repro.model.remote_input import RemoteInput
 from repro.primitives.digest import Digest
 from repro.primitives.fetch import Progress, download
+from repro.primitives.files import private_folder
 from repro.primitives.texts import human_size, printable
 
 _HINT = "set REPRO_CACHE to a folder that only you can write"
@@ -99,7 +100,7 @@ class Downloads:
         """The part file of a digest, for one process at a time."""
         part = self._root / f"{digest.hex}.part"
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._root)
             while True:
                 fd = os.open(part, _OPEN, 0o600)
                 fcntl.flock(fd, fcntl.LOCK_EX)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repro.errors import ArchiveError
 from repro.primitives.digest import Digest
-from repro.primitives.files import atomic_write
+from repro.primitives.files import atomic_write, private_folder
 
 
 class Pins:
@@ -19,7 +19,7 @@ class Pins:
 
     def keep(self, owner: str, layers: Iterable[Digest]) -> None:
         """From now on ``owner`` (a file name) needs these layers. Raises OSError."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._folder)
         with atomic_write(self._folder / owner, mode=0o600) as stream:
             stream.write("".join(f"{layer}\n" for layer in layers).encode())
 

@@ -19,6 +19,7 @@ from repro.model.thin_media import THIN
 from repro.pin.members import each_member
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent
+from repro.primitives.files import private_folder
 from repro.primitives.frames import decompressed
 from repro.primitives.frozen import frozen
 from repro.primitives.tarread import Limits
@@ -136,7 +137,7 @@ def whole_copy(path: Path, environ: Mapping[str, str], observer: Observer = sile
     folder = cache_root(environ) / "fattened"
     place = folder / f"{name}.repro"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         if place.is_file():
             return place
     except OSError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from repro.errors import StorageError
-from repro.primitives.files import remove_tree
+from repro.primitives.files import private_folder, remove_tree
 from repro.runtime.proof import Proofs
 
 
@@ -38,7 +38,7 @@ def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
     Raises StorageError when it cannot be made.
     """
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(root)
         sweep(root)
         folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-{os.getpid()}-", dir=root))
     except OSError as error:

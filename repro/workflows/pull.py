@@ -28,6 +28,7 @@ from repro.primitives.aside import in_threads
 from repro.primitives.canonical import CLAMP, load
 from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, Tally, done, silent
+from repro.primitives.files import private_folder
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.remote.reference import Reference
@@ -329,7 +330,7 @@ def _arrivals(environ: Mapping[str, str]) -> Iterator[Path]:
     root = cache_root(environ)
     folder = root / "pulls"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise StorageError(
@@ -373,7 +374,7 @@ def local_copy(
     """
     folder = cache_root(environ) / "pulled"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
     _, found = open_registry(reference, environ, insecure).manifest(reference.wanted)
