@@ -94,16 +94,16 @@ def pull_blob(
 ) -> Path:
     """Fetch a blob into ``folder/<hex>``, verified; the path.
 
-    A part that an earlier try left (``<hex>.part``) is continued by a Range request. The
-    name without ``.part`` is given only to bytes of the right digest. Raises RemoteError
+    A part that an earlier try left (``<hex>.part``) is continued by a Range request; a whole
+    blob that it left is hashed again, since nothing here waits for the disk. The name
+    without ``.part`` is given only to bytes of the right digest. Raises RemoteError
     (slug ``remote-digest`` for wrong bytes, which are removed), StorageError.
     """
     place = folder / descriptor.digest.hex
-    if place.is_file() and place.stat().st_size == descriptor.size:
-        progress(descriptor.size)
-        return place
     part = folder / f"{descriptor.digest.hex}.part"
     try:
+        if place.is_file():
+            os.replace(place, part)
         for number in range(1, _TRIES + 1):
             told = _Told(progress)
             try:
@@ -139,20 +139,12 @@ class _Told:
 
 
 def _fetch(registry: Registry, descriptor: Descriptor, part: Path, progress: Progress) -> None:
-    running = hashlib.sha256()
-    with part.open("a+b") as stream:
-        stream.seek(0)
-        have = 0
-        while have < descriptor.size and (data := stream.read(min(_READ, descriptor.size - have))):
-            running.update(data)
-            have += len(data)
-        stream.truncate(have)
-        progress(have)
-        if have < descriptor.size:
-            have = _receive(registry, descriptor, stream, running, have, progress)
-        stream.flush()
-        os.fsync(stream.fileno())
-    found = Digest(running.hexdigest())
+    found, kept = _filled(registry, descriptor, part, progress)
+    if found != descriptor.digest and kept:
+        # A machine that lost its power may have kept other bytes than were written.
+        part.unlink()
+        progress(-descriptor.size)
+        found, _ = _filled(registry, descriptor, part, progress)
     if found != descriptor.digest:
         part.unlink(missing_ok=True)
         raise RemoteError(
@@ -161,6 +153,24 @@ def _fetch(registry: Registry, descriptor: Descriptor, part: Path, progress: Pro
             hint=_LIES,
             slug="remote-digest",
         )
+
+
+def _filled(
+    registry: Registry, descriptor: Descriptor, part: Path, progress: Progress
+) -> tuple[Digest, int]:
+    """``part`` with all of a blob's bytes: their digest, and how many an earlier try left."""
+    running = hashlib.sha256()
+    with part.open("a+b") as stream:
+        stream.seek(0)
+        kept = 0
+        while kept < descriptor.size and (data := stream.read(min(_READ, descriptor.size - kept))):
+            running.update(data)
+            kept += len(data)
+        stream.truncate(kept)
+        progress(kept)
+        if kept < descriptor.size:
+            _receive(registry, descriptor, stream, running, kept, progress)
+    return Digest(running.hexdigest()), kept
 
 
 def _receive(
