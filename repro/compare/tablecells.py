@@ -57,6 +57,13 @@ class Table:
         if self.findings.count > before:
             self._remember(one, two)
 
+    def differs(self, one: Row, two: Row) -> bool:
+        """Whether two rows differ by more than noise; nothing is counted."""
+        trial = Table(Findings(self.findings.comparator, self.findings.settings), self.delimiter)
+        trial.counts = [1, 1]
+        trial.pair(one, two)
+        return trial.findings.count > 0
+
     def _remember(self, one: Row | None, two: Row | None) -> None:
         self._differing += 1
         if one is not None and two is not None:

@@ -96,6 +96,9 @@ def _align(sides: tuple[Lines, Lines], table: Table, readers: list[Iterator[Row]
     ahead = [side.ahead(_LOOK + _MATCH) for side in sides]
     if any(len(lines) <= 1 for lines in ahead) or any(b'"' in line for line in ahead[0] + ahead[1]):
         return
+    # Noise in a column of equal values must not look like a row that is missing.
+    if not table.differs(*(_first(lines, table.delimiter) for lines in ahead)):
+        return
     for side in (0, 1):
         wanted = ahead[1 - side][:_MATCH]
         for start in range(1, min(_LOOK, len(ahead[side]))):
@@ -104,6 +107,10 @@ def _align(sides: tuple[Lines, Lines], table: Table, readers: list[Iterator[Row]
                     row = _row(sides[side], readers[side])
                     table.pair(*((row, None) if side == 0 else (None, row)))
                 return
+
+
+def _first(lines: list[bytes], delimiter: str) -> Row:
+    return lines[0].decode(errors="replace").rstrip("\r\n").split(delimiter)
 
 
 def _row(side: Lines, reader: Iterator[Row]) -> Row | None:

@@ -311,3 +311,19 @@ def test_long_texts_are_judged_as_short_ones(
         assert long.outcome.rank >= short.outcome.rank
     else:
         assert long.outcome is short.outcome
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["csv", "json", "npy"]),
+    st.lists(st.sampled_from([1.0, 2.5, -7.25]), min_size=1, max_size=40),
+    st.lists(st.integers(0, 39), min_size=1, max_size=4),
+)
+def test_noise_is_close_however_alike_the_numbers_are(
+    kind: str, values: list[float], places: list[int]
+) -> None:
+    other = list(values)
+    for place in places:
+        other[place % len(other)] *= 1 + 4e-16
+    found = compare(f"a.{kind}", written(kind, list(values)), written(kind, list(other)))
+    assert found.outcome is Outcome.CLOSE, found

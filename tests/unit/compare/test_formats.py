@@ -292,3 +292,22 @@ def test_a_side_of_another_kind_is_different() -> None:
 def test_bytes_name_the_first_place() -> None:
     found = compare("a.bin", b"\0" * 100, b"\0" * 60 + b"\1" + b"\0" * 39)
     assert found.differences[0].where == "byte 60"
+
+
+def test_noise_in_a_column_of_equal_values_is_no_missing_row() -> None:
+    old = "x\n" + "1.0\n" * 40
+    new = "x\n1.0000000000000002\n" + "1.0\n" * 39
+    assert compare("a.csv", old, new).outcome is Outcome.CLOSE
+    assert compare("a.csv", new, old).outcome is Outcome.CLOSE
+
+
+@pytest.mark.parametrize("row", [1, 2, 17, 39])
+def test_a_row_that_is_missing_is_found_and_no_other(row: int) -> None:
+    lines = ["x,y", *(f"{n},{n * n / 7!r}" for n in range(39))]
+    found = compare(
+        "a.csv", "\n".join(lines) + "\n", "\n".join(lines[:row] + lines[row + 1 :]) + "\n"
+    )
+    assert found.outcome is Outcome.DIFFERENT
+    assert [item.text for item in found.differences] == ["missing", "another number of rows"]
+    assert found.differences[0].old == lines[row].replace(",", ", ")
+    assert "1 more or fewer rows: the rerun's table is shorter" in found.notes
