@@ -54,7 +54,7 @@ def test_binary_data_too() -> None:
     "data",
     [
         b"", b"x", bytes(SHORTEST), bytes(3 * LONGEST + 5), b"\n" * (2 * LONGEST + 1),
-        b"0\n1\n" * LONGEST, b"\x05\x15" * LONGEST, random.Random(3).randbytes(LONGEST + 1),
+        b"0\n1\n" * LONGEST, b"\x05,\x15" * LONGEST, random.Random(3).randbytes(LONGEST + 1),
     ],
 )  # fmt: skip
 def test_bounds(data: bytes) -> None:
