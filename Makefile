@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-slow test-all bench lint clean
+.PHONY: help demo test test-real test-slow test-all bench judge lint clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ test-all: lint  ## everything
 
 bench: .venv/installed  ## measure beside peers; `make bench WRITE=--write` updates bench/README.md
 	$(BIN)/python bench/run.py $(WRITE)
+
+judge: .venv/installed  ## judge 900 labelled pairs, print what came of it; WRITE=--write updates bench/judge.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/judge.txt
+	$(BIN)/python bench/judge.py $(WRITE)
 
 clean:  ## remove what make made
 	rm -rf .venv demo-out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ground import Ground
 from growth import growth
+from judging import judging
 from machines import machines
 from measure import ROOT, Row, say
 from packing import again, packing
@@ -39,6 +40,7 @@ GROUPS: Mapping[str, Callable[[Ground], Iterator[Row]]] = {
     "growth": growth,
     "sealing": sealing,
     "machines": machines,
+    "judging": judging,
 }
 """Each measures rows that belong together."""
 
