@@ -17,6 +17,7 @@ HELP = """Write an archive's image in the forms that other tools take.
   repro export paper.repro --rootfs root          (chroot, systemd-nspawn, runc)
   repro export paper.repro --apptainer paper.def --docker image.tar
   repro export paper.repro --dockerfile Dockerfile
+  repro export paper.repro --devcontainer desk    (VS Code and others: Reopen in Container)
 
   repro export paper.repro --env folder           (pylock.toml, requirements.txt, apt.txt …)
 """
@@ -38,6 +39,9 @@ def export(
     apptainer: Path | None = typer.Option(None, "--apptainer", help="A definition file."),
     dockerfile: Path | None = typer.Option(None, "--dockerfile", help="A recipe to read."),
     env: Path | None = typer.Option(None, "--env", help=_ENV_HELP),
+    devcontainer: Path | None = typer.Option(
+        None, "--devcontainer", help="A new folder: project, image and .devcontainer for editors."
+    ),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the places."),
@@ -54,7 +58,7 @@ def export(
     places += [] if env is not None and not any(forms) else write(
         ExportRequest(
             archive=path, tag=tag, environ=context.environ(), docker=docker, oci_dir=oci_dir,
-            rootfs=rootfs, apptainer=apptainer, dockerfile=dockerfile,
+            rootfs=rootfs, apptainer=apptainer, dockerfile=dockerfile, devcontainer=devcontainer,
         ),
         observer,
     )  # fmt: skip

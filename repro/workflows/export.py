@@ -24,7 +24,8 @@ from repro.store import documents
 from repro.store.archive import Archive, VersionInfo
 from repro.store.cache import Cache
 from repro.store.catalog import references
-from repro.workflows.extract import new_folder
+from repro.workflows import devcontainer
+from repro.workflows.extract import extract, new_folder
 from repro.workflows.merging import merge_layers
 from repro.workflows.places import cache_root
 from repro.workflows.recipes import apptainer_definition, dockerfile
@@ -44,6 +45,7 @@ class ExportRequest:
     rootfs: Path | None = None
     apptainer: Path | None = None
     dockerfile: Path | None = None
+    devcontainer: Path | None = None
 
 
 def export(request: ExportRequest, observer: Observer = silent) -> list[Path]:
@@ -58,6 +60,7 @@ def export(request: ExportRequest, observer: Observer = silent) -> list[Path]:
         ("rootfs", request.rootfs, lambda a, v, p: _rootfs(a, v, p, request.environ, observer)),
         ("apptainer", request.apptainer, lambda a, v, p: _text(p, _definition(a, v, request))),
         ("dockerfile", request.dockerfile, lambda a, v, p: _text(p, _recipe(a, v))),
+        ("devcontainer", request.devcontainer, lambda a, v, p: _editor(a, v, p, request)),
     ]
     written = []
     with Archive.open(request.archive) as archive:
@@ -72,7 +75,7 @@ def export(request: ExportRequest, observer: Observer = silent) -> list[Path]:
         raise UsageError(
             "nothing was asked for",
             hint="--docker FILE, --oci-dir FOLDER, --rootfs FOLDER, --apptainer FILE, "
-            "--dockerfile FILE",
+            "--dockerfile FILE, --devcontainer FOLDER",
         )
     return written
 
@@ -81,22 +84,38 @@ def _docker(archive: Archive, version: VersionInfo, place: Path) -> None:
     """A docker-archive (docker image spec v1.2): plain layers, which any docker loads."""
     config = f"{version.config_digest.hex}.json"
     names = [f"{layer.diff_id.hex}/layer.tar" for layer in version.layers]
-    name = archive.recording(version).claims.name
-    manifest = dump(
-        [
-            {
-                "Config": config,
-                "RepoTags": [f"repro/{documents.image_name(name)}:{version.tag}"],
-                "Layers": names,
-            }
-        ]
-    )
+    tags = [_loaded_as(archive, version)]
+    manifest = dump([{"Config": config, "RepoTags": tags, "Layers": names}])
     with atomic_write(place) as out:
         _member(out, "manifest.json", manifest)
         _member(out, config, version.config_bytes)
         for layer, member in zip(version.layers, names, strict=True):
             _plain_layer(archive, layer, member, out)
         out.write(tarformat.END)
+
+
+def _loaded_as(archive: Archive, version: VersionInfo) -> str:
+    """The image's name in docker."""
+    name = archive.recording(version).claims.name
+    return f"repro/{documents.image_name(name)}:{version.tag}"
+
+
+def _editor(archive: Archive, version: VersionInfo, place: Path, request: ExportRequest) -> None:
+    """The project's files, and what an editor needs to open them inside the image."""
+    claims = archive.recording(version).claims
+    text = devcontainer.devcontainer(claims, _loaded_as(archive, version))
+    extract(
+        request.archive, version.tag, place, results=False, force=False, environ=request.environ
+    )
+    folder = place / devcontainer.FOLDER
+    if folder.is_symlink() or folder.exists():
+        raise UsageError(
+            f"the project has a {devcontainer.FOLDER} of its own: it is in {printable(str(place))}",
+            hint="open that, or move it away and export the image with --docker",
+        )
+    folder.mkdir()
+    _docker(archive, version, place / devcontainer.IMAGE)
+    _text(folder / "devcontainer.json", text)
 
 
 def _member(out: BinaryIO, name: str, data: bytes) -> None:
