@@ -80,7 +80,7 @@ class Client:
             process, heard,
         ):  # fmt: skip
             assert process.stdout is not None
-            if not process.stdout.peek(1):  # type: ignore[attr-defined]
+            if not process.stdout.peek(1):
                 process.wait()
                 raise _failed("cp", heard())
             yield process.stdout

@@ -2,6 +2,7 @@
 
 from tests.contracts.runtime_box import (  # noqa: F401
     box,
+    docker_host,
     engine,
     folder,
     layer,

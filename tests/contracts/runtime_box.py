@@ -13,6 +13,7 @@ from _pytest.mark import ParameterSet
 from repro.model.ports import SandboxRequest, SandboxResult
 from repro.runtime.base import Runtime
 from repro.runtime.choose import all_engines
+from tests.docker_daemon import daemon
 from tests.other_user import USERS, as_user, given, open_folder
 from tests.rootfs import small_root
 
@@ -40,7 +41,7 @@ MARKS = {
     "apptainer": [pytest.mark.real, pytest.mark.slow],
 }
 """Which tests of an engine run when; tests/real/test_engines.py runs a few on each."""
-ROOT_ONLY = frozenset({"runc"})
+ROOT_ONLY = frozenset({"runc", "docker"})
 NOT_INSTALLABLE = frozenset({"apptainer"})
 """No package of Debian's or Ubuntu's: also in CI it may be missing."""
 
@@ -65,9 +66,29 @@ def layer(layers_by_user: Mapping[int | None, Path], user: int | None) -> Path:
     return layers_by_user[user]
 
 
+@pytest.fixture(scope="session")
+def docker_host() -> Iterator[None]:
+    """A dockerd for the docker engine, unless DOCKER_HOST names one."""
+    if "DOCKER_HOST" in os.environ:
+        yield
+        return
+    try:
+        with daemon() as address:
+            os.environ["DOCKER_HOST"] = address
+            yield
+    except RuntimeError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    finally:
+        os.environ.pop("DOCKER_HOST", None)
+
+
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, user: int | None) -> Runtime:
     name = request.node.callspec.params["user"][0]
+    if name == "docker":
+        request.getfixturevalue("docker_host")
     found = next(engine for engine in all_engines() if engine.name == name)
     reason = as_user(user, found.usable)
     if reason is not None:

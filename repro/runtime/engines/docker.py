@@ -75,7 +75,10 @@ class Docker(Runtime):
             if getattr(limits, field) is not None:
                 missing.pop(name, None)
                 enforced[name] = f"{limits.text(field)}, {how}"
-        missing["kernel files"] = "what docker leaves open: /sys to read, /proc/pressure"
+        missing["kernel files"] = (
+            "what docker leaves open: /sys to read, /proc/pressure; its init and our hosts, "
+            "hostname and resolv.conf are files of the host, read-only"
+        )
         return Seal(
             engine=made.engine, version=made.version, enforced=enforced, not_enforced=missing
         )
