@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-slow test-all bench judge lint clean
+.PHONY: help demo test test-real test-slow torture test-all bench judge lint clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ test-real: .venv/installed  ## against real engines, registries, foreign analyse
 
 test-slow: .venv/installed  ## every language, every package manager, gigabytes of data (many minutes)
 	$(BIN)/python -m pytest -m slow tests
+
+SEED ?= 1
+ROUNDS ?= 20
+torture: .venv/installed  ## damage, kills, full disks, fuzzing, with figures; SEED=1 ROUNDS=20 (under 20 minutes)
+	$(BIN)/python -m pytest -m torture tests/torture --seed $(SEED) --rounds $(ROUNDS)
 
 test-all: lint  ## everything
 	$(BIN)/python -m pytest tests

@@ -1,7 +1,7 @@
 """P38: readers of strangers' bytes, fed with mutations of real ones.
 
 Only documented errors may come out, in bounded time and memory. A seed makes a run the same;
-REPRO_FUZZ_SECONDS (30 for each target) makes it longer.
+REPRO_FUZZ_SECONDS (20 for each target) makes it longer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from tests.hostile.tarbits import FILE, folder, link, member, pax
 from tests.workflows.lab import Lab
 
 pytestmark = pytest.mark.torture
-SECONDS = float(os.environ.get("REPRO_FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("REPRO_FUZZ_SECONDS", "20"))
 SLOWEST = 10.0
 MEMORY = 512 << 10  # kB
 Figure = Callable[[str], None]
