@@ -56,7 +56,7 @@ def local_archive(
     if not text.startswith("oci://"):
         return parse_reference(text)
     from repro.remote.reference import Reference
-    from repro.workflows.pull import local_copy
+    from repro.workflows.pulled import local_copy
 
     return local_copy(Reference.parse(text), environ, insecure=insecure, observer=observer)
 

@@ -9,11 +9,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from repro.errors import ArchiveError, RemoteError, ReproError, StorageError, UsageError
+from repro.errors import ArchiveError, RemoteError, StorageError, UsageError
 from repro.model.oci import (
     CLAIMS,
     LABEL_CLAIMS,
@@ -358,56 +357,3 @@ def _check_space(folder: Path, missing: Sequence[Descriptor]) -> None:
             f"{human_size(wanted)} are to be fetched, {folder} has {human_size(free)} free",
             hint="free some space, or set REPRO_CACHE to another disk",
         )
-
-
-def local_copy(
-    reference: Reference,
-    environ: Mapping[str, str],
-    *,
-    insecure: bool = False,
-    observer: Observer = silent,
-) -> tuple[Path, str]:
-    """The archive of a version in this user's cache, fetched when it is not there; its tag.
-
-    The registry is asked each time what the tag means now. Layers that earlier pulls
-    brought are not fetched again.
-    """
-    folder = cache_root(environ) / "pulled"
-    try:
-        private_folder(folder)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
-    _, found = open_registry(reference, environ, insecure).manifest(reference.wanted)
-    place = folder / f"{found.digest.hex}.repro"
-    tag = reference.tag or "latest"
-    if place.is_file():
-        with Archive.open(place) as archive:
-            return place, archive.versions[-1].tag
-    with _Earlier(folder) as earlier:
-        pull(
-            replace(reference, digest=found.digest, tag=tag), place, environ, insecure=insecure,
-            others=earlier.archives, observer=observer,
-        )  # fmt: skip
-    return place, tag
-
-
-class _Earlier:
-    """Archives of earlier pulls, the newest first, as places where layers may lie."""
-
-    def __init__(self, folder: Path, most: int = 20) -> None:
-        self.archives: list[Archive] = []
-        self._paths = sorted(
-            folder.glob("*.repro"), key=lambda path: path.stat().st_mtime, reverse=True
-        )[:most]
-
-    def __enter__(self) -> _Earlier:
-        for path in self._paths:
-            try:
-                self.archives.append(Archive.open(path))
-            except ReproError:
-                continue  # damaged: not a source
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for archive in self.archives:
-            archive.close()

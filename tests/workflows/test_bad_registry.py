@@ -18,13 +18,17 @@ from unit.store.test_folding import add, changed, with_table
 
 from repro.errors import AccessError, RemoteError, ReproError, StorageError
 from repro.model.entry import LayerKind
+from repro.primitives.digest import Digest
 from repro.remote import session as session_module
 from repro.remote.reference import Reference
 from repro.remote.session import Session
 from repro.store import folding
 from repro.store.archive import Archive
+from repro.store.blobs import Span
 from repro.workflows import pull as pull_module
-from repro.workflows.pull import local_copy, pull
+from repro.workflows import pulled
+from repro.workflows.pull import pull
+from repro.workflows.pulled import local_copy
 from repro.workflows.push import push
 
 BIG = os.urandom(3_000_000)
@@ -350,6 +354,47 @@ def test_a_reference_fetches_only_what_the_cache_lacks(
         shared = [x for x in new.version(None).layers if x.descriptor.digest in known]
         assert len(shared) >= 3 and new.verify()
     assert not [line for line in asked for x in shared if str(x.descriptor.digest) in line]
+
+
+@pytest.mark.parametrize("where", ["head", "layer"])
+def test_a_damaged_copy_in_the_cache_does_no_harm(
+    state: State, archive: Path, environ: dict[str, str], tmp_path: Path, where: str
+) -> None:
+    push(archive, None, at(state), environ, insecure=True)
+    path, _ = local_copy(at(state), environ, insecure=True)
+    with Archive.open(path) as found:
+        place = found.locate(Digest.parse(big_layer(archive)))
+        assert isinstance(place, Span)
+        offset = 600 if where == "head" else place.offset + 1000
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+    name = "lab/paper:v1"
+    if where == "layer":  # another version takes its layers from the damaged one
+        other, name = tmp_path / "other.repro", "lab/paper:v2"
+        big = file("/data/big.bin", BIG, LayerKind.DATA)
+        make_archive(other, tmp_path / "work2", files=[*entries(), big, file("/x", b"other")])
+        push(other, None, at(state, name), environ, insecure=True)
+    path, _ = local_copy(at(state, name), environ, insecure=True)
+    assert Archive.open(path).verify()
+
+
+def test_copies_used_longest_ago_go(
+    state: State, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulled, "MOST", 2)
+    paths = []
+    for number in range(3):
+        made = tmp_path / f"{number}.repro"
+        extra = file("/x", b"%d" % number)
+        make_archive(made, tmp_path / f"work{number}", files=[*entries(), extra])
+        push(made, None, at(state, f"lab/paper:v{number}"), environ, insecure=True)
+        paths.append(local_copy(at(state, f"lab/paper:v{number}"), environ, insecure=True)[0])
+        os.utime(paths[-1], (number, number))
+    assert [path.exists() for path in paths] == [False, True, True]
+    monkeypatch.setattr(pulled, "MOST_BYTES", 10)
+    path, _ = local_copy(at(state, "lab/paper:v0"), environ, insecure=True)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_folded_version_goes_there_and_back(
