@@ -66,4 +66,5 @@ def fatten(
             f"{human_size(made.size)}: the same image and recording; {layers} packed otherwise "
             "than in the archive that was made thin"
         )
-    print(f"next: repro verify {made.path}", file=sys.stderr)
+    if not quiet:
+        print(f"next: repro verify {made.path}", file=sys.stderr)
