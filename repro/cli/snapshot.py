@@ -78,6 +78,7 @@ def snapshot(
     full: bool = typer.Option(False, "--full", help="Pack the environments in use whole."),
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
     thin: bool = typer.Option(False, "--thin", help=_THIN_HELP),
+    engine: str | None = typer.Option(None, help="The self-test's engine [the first usable]."),
     paranoid: bool = typer.Option(
         False, "--paranoid", help="Read every file again, also where nothing seems changed."
     ),
@@ -121,6 +122,7 @@ def snapshot(
             keep=keep,
             level=10 if small else 3,
             paranoid=paranoid,
+            engine=engine,
             tracer=tracer,
             capture=capture,
             scope=_scope(minimal, full),

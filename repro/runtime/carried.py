@@ -195,6 +195,7 @@ def _mounts(load: Load) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as stream:
             stream.write(data)
+            os.fchmod(stream.fileno(), 0o755)
 
 
 def _closed_cgroups() -> None:

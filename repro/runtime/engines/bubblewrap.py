@@ -225,7 +225,7 @@ class _Sandbox:
                 os.close(status_write)
                 if block is not None:
                     os.close(block)
-            own_group = self._request.stdin is None
+            own_group = self._request.stdin is None or self._request.terminal
             with Watch(process.pid, status, own_group=own_group) as watch:
                 process.returncode = 0  # Watch waits for it: Popen must not
                 yield watch
@@ -255,7 +255,8 @@ class _Sandbox:
                     cwd="/",
                     close_fds=True,
                     pass_fds=(status, self._seccomp, options, *([] if block is None else [block])),
-                    start_new_session=stdin is None,
+                    start_new_session=stdin is None or self._request.terminal,
+                    preexec_fn=_take_terminal if self._request.terminal else None,
                 )
 
     def _options(self, status: int, block: int | None) -> list[str]:
@@ -264,7 +265,9 @@ class _Sandbox:
         words = ["--unshare-all", "--unshare-user"]
         uid = str(request.guise.uid)
         words += ["--uid", uid, "--gid", uid, "--hostname", request.guise.host]
-        words += ["--die-with-parent", "--new-session", "--clearenv"]
+        words += ["--die-with-parent", "--clearenv"]
+        # A terminal of its own is the command's session's: nothing else reads what it types.
+        words += [] if request.terminal else ["--new-session"]
         words += ["--share-net"] if request.network == "host" else []
         for name, value in request.environment.items():
             words += ["--setenv", name, value]
@@ -346,6 +349,14 @@ class _Sandbox:
             hint="it is not in the archive's image",
             slug="rerun-command",
         )
+
+
+def _take_terminal() -> None:
+    """In the child, which leads a new session: its stdin becomes its controlling terminal."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _failed_at(said: str, what: str) -> str | None:

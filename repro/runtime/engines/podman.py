@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from pathlib import Path
 
 from repro.errors import RuntimeUnavailable
 from repro.model.limits import Limits
@@ -18,7 +19,9 @@ from repro.runtime.oci import SEARCH, Program, find_program, seal, try_out
 from repro.runtime.profile import profile
 from repro.runtime.rootfs import proc_lists
 
-_INITS = ("catatonit", "tini", "docker-init")
+_INITS = ("catatonit", "tini-static", "docker-init")
+"""Linked without libraries: what they run in is the archive's image."""
+_INIT = "/run/p/init"
 _INIT_FOLDERS = f"/usr/libexec/podman:/usr/lib/podman:{SEARCH}"
 _MASKED = ("/proc/pressure", "/sys")
 """Besides what podman closes; without these a run is as under the other engines."""
@@ -95,12 +98,13 @@ class Podman(Runtime):
             "--cgroup-manager", "cgroupfs", "--events-backend", "none",
         )  # fmt: skip
         return Calls(
-            calls=((*words, *_create(request, init)), (*words, "init", "repro")),
+            calls=((*words, *_create(request)), (*words, "init", "repro")),
             start=(*words, "start", "--attach", "--sig-proxy=false", *_stdin(request), "repro"),
             files={
                 "/run/p/containers.conf": _CONFIG.encode(),
                 "/run/p/seccomp.json": json.dumps(profile(platform.machine())).encode(),
                 "/run/p/policy.json": b"{}",
+                _INIT: Path(init).read_bytes(),
             },
             pid_file="/run/pid",
             environment={
@@ -114,7 +118,7 @@ class Podman(Runtime):
         )  # fmt: skip
 
 
-def _create(request: SandboxRequest, init: str) -> list[str]:
+def _create(request: SandboxRequest) -> list[str]:
     uid = f"{request.guise.uid}:{request.guise.uid}"
     words = ["create", "--name", "repro", "--rootfs", "--pidfile", "/run/pid"]
     for each in id_maps(request.guise.uid, with_root=os.geteuid() == 0):
@@ -122,7 +126,7 @@ def _create(request: SandboxRequest, init: str) -> list[str]:
         words += ["--uidmap", ids, "--gidmap", ids]
     words += ["--pid", "private", "--ipc", "private", "--uts", "private", "--cgroups", "disabled"]
     words += ["--network", request.network, "--no-hosts", "--hostname", request.guise.host]
-    words += ["--init", "--init-path", init, "--user", uid, "--workdir", request.cwd]
+    words += ["--init", "--init-path", _INIT, "--user", uid, "--workdir", request.cwd]
     words += ["--cap-drop", "all", "--security-opt", "no-new-privileges"]
     words += ["--security-opt", "seccomp=/run/p/seccomp.json"]
     masked = [*proc_lists()[1], *_MASKED]
