@@ -68,7 +68,9 @@ def compare_arrays(
         before = findings.count
         _numbers(old, new, findings, place)
         if findings.count > before + 1 and _moved(old, new):
-            findings.explain(f"{where} holds the same values in another order", once=True)
+            findings.explain(
+                f"{where} holds the same values in another order: perhaps unordered", once=True
+            )
         if not findings.tally.signed_zero:
             findings.otherwise("bits that carry no number (the payload of NaN)")
     else:

@@ -93,7 +93,9 @@ def _texts(old: Texts, new: Texts, findings: Findings, place: str) -> None:
         if one != two:
             findings.differ(f"{place}[{number}]", "text differs", _show(one), _show(two))
     if sorted(map(_show, old.values)) == sorted(map(_show, new.values)):
-        findings.explain(f"{place} holds the same texts in another order", once=True)
+        findings.explain(
+            f"{place} holds the same texts in another order: perhaps unordered", once=True
+        )
 
 
 def _show(text: str | None) -> str:

@@ -85,7 +85,9 @@ def _pairwise(old: list[str], new: list[str], findings: Findings, where: str, lo
             compare_line(one, two, before, findings, f"{where}line {number}", log)
         before = one
     if findings.count > counted + 1 and len(old) <= _SCRUBBED_LINES and sorted(old) == sorted(new):
-        findings.explain(f"{where or 'both '}hold the same lines in another order", once=True)
+        findings.explain(
+            f"{where or 'both '}hold the same lines in another order: perhaps unordered", once=True
+        )
 
 
 def compare_line(

@@ -78,20 +78,20 @@ class Pattern:
                 "in another way"
             )
         if self._infinite:
-            yield f"{self._infinite} times an infinity stands beside another number: an overflow?"
+            yield f"{self._infinite} times an infinity stands beside another number: perhaps an overflow"
         if self._nan + self._infinite < self.count:
             yield self._finite(total)
 
     def _finite(self, total: int) -> str:
         several = len(self._values) >= _ENOUGH
         if self._flipped == self.count:
-            return "what differs has the same size and the other sign"
+            return "what differs has the same size and the other sign: perhaps another convention"
         if self._same_ratio and self._ratio and (several or _is_power(self._ratio)):
             return f"what differs does so by the factor {self._ratio:.6g}: perhaps another unit"
         if self._same_gap and self._gap and several:
             return f"what differs is shifted by {self._gap:.6g}: perhaps another zero or unit"
         if self._shorter and several:
-            return "one side holds the numbers of the other rounded to fewer digits"
+            return "one side holds the numbers of the other, perhaps rounded to fewer digits"
         if self.count <= max(_ENOUGH, _FEW * total):
             return f"{self.count} of {total} numbers differ: perhaps single values were changed"
         if self.count >= _MOST * total and 2 * self._fractions > self.count:

@@ -68,7 +68,9 @@ def _sheets(old: Sheet, new: Sheet, findings: Findings) -> None:
     before = findings.count
     _places(old, new, findings)
     if findings.count > before + 1 and _rows(old) == _rows(new):
-        findings.explain(f"{old.name} holds the same rows in another order", once=True)
+        findings.explain(
+            f"{old.name} holds the same rows in another order: perhaps unordered", once=True
+        )
 
 
 def _rows(sheet: Sheet) -> list[list[tuple[str, str, str, str]]]:

@@ -12,7 +12,7 @@ from repro.compare.numbers import is_whole, read_number
 from repro.model.verdict import Comparison
 
 Row = list[str]
-_MAX_MULTISET = 200_000
+_MAX_MULTISET = 50_000
 _MISSING = ("", "NA", "N/A", "NULL", "null", "None", "-", ".")
 
 

@@ -94,7 +94,7 @@ def _plain_rows(sides: tuple[Lines, Lines], table: Table) -> bool:
 def _align(sides: tuple[Lines, Lines], table: Table, readers: list[Iterator[Row]]) -> None:
     """Where the next lines of one side are the coming ones of the other: rows added or missing."""
     ahead = [side.ahead(_LOOK + _MATCH) for side in sides]
-    if any(len(lines) <= 1 for lines in ahead) or any(b'"' in line for line in ahead[0] + ahead[1]):
+    if not all(ahead) or any(b'"' in line for line in ahead[0] + ahead[1]):
         return
     # Noise in a column of equal values must not look like a row that is missing.
     if not table.differs(*(_first(lines, table.delimiter) for lines in ahead)):

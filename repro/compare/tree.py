@@ -64,7 +64,9 @@ def _lists(old: Sequence[object], new: Sequence[object], findings: Findings, whe
     for number, (one, two) in enumerate(zip(old, new, strict=False)):
         compare_trees(one, two, findings, f"{where}[{number}]")
     if findings.count > before + 1 and len(old) == len(new) <= _MAX_SORTED and _moved(old, new):
-        findings.explain(f"{where} holds the same items in another order", once=True)
+        findings.explain(
+            f"{where} holds the same items in another order: perhaps unordered", once=True
+        )
 
 
 def _moved(old: Sequence[object], new: Sequence[object]) -> bool:

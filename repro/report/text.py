@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ def detail(output: Mapping[str, Any]) -> str:
         first = output["differences"][0]
         if first["text"] not in parts:
             parts.append(f"{first['where']}: {first['text']}")
+        parts.extend(_guess(output))
     if verdict == "equivalent" and output.get("removed"):
         parts.append(f"without {_few(output['removed'])}")
     if verdict == "undecided" and output.get("notes"):
@@ -71,6 +73,12 @@ def detail(output: Mapping[str, Any]) -> str:
     if output.get("copied_from") is not None:
         parts.append(f"same bytes as the input {output['copied_from']}")
     return ", ".join(parts)
+
+
+def _guess(output: Mapping[str, Any]) -> Iterable[str]:
+    """The first guess among the remarks; comparators word each with this very word."""
+    guesses = (str(note) for note in output.get("notes", ()) if "perhaps" in str(note))
+    yield from itertools.islice(guesses, 1)
 
 
 def _rank(verdict: str) -> int:

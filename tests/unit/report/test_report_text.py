@@ -7,7 +7,7 @@ import report_sample
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison, OutputVerdict, Verdict
 from repro.report.jsondoc import outcome_document
-from repro.report.text import verdict_lines
+from repro.report.text import detail, verdict_lines
 
 
 def document(*outputs: tuple[str, Outcome], required: Outcome = Outcome.CLOSE) -> dict[str, object]:
@@ -74,3 +74,13 @@ def test_a_long_list_keeps_the_worst() -> None:
     assert len(lines) == 202
     assert lines[0].strip() == "… 301 better ones are not listed"
     assert "bad" in lines[-2]
+
+
+def test_the_likely_reason_of_a_difference_is_told() -> None:
+    output = {
+        "verdict": "different",
+        "differences": [{"where": "row 2", "text": "number differs"}],
+        "notes": ["not compared: a", "by the factor 1000: perhaps another unit", "perhaps more"],
+    }
+    assert detail(output) == "row 2: number differs, by the factor 1000: perhaps another unit"
+    assert "perhaps" not in detail({**output, "verdict": "close"})
