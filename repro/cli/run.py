@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from repro.cli import context
 from repro.cli.render import observer_for
 from repro.cli.serving import announce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 HELP = """Run the recorded command, or another one, in the archive's sealed environment.
 
@@ -75,6 +80,7 @@ def run(
         limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
         engine=engine,
         stdin=sys.stdin.fileno() if shell else None,
+        terminal=_terminal() if shell else None,
     )
     if jupyter:
         from repro.workflows.jupyter import serve
@@ -88,3 +94,12 @@ def run(
     if out is not None and not quiet:
         print(f"{len(ended.written)} files written to {out}", file=sys.stderr)
     raise typer.Exit(ended.exit)
+
+
+def _terminal() -> Callable[[], AbstractContextManager[int]] | None:
+    """The person's terminal for the shell; None where there is none (a pipe, a file)."""
+    from repro.primitives.console import lent
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+    return partial(lent, sys.stdin.fileno(), sys.stdout.fileno())

@@ -106,7 +106,9 @@ class SandboxRequest:
     ``cwd`` (absolute, inside) with exactly ``environment``. Output goes to the two file
     descriptors. ``timeout`` in seconds. ``network`` is ``none`` or ``host``. ``limits`` are
     those of all its processes together. ``started`` is told the number of the sandbox's first
-    process, as this machine numbers it. ``guise`` is how the machine looks to it.
+    process, as this machine numbers it. ``guise`` is how the machine looks to it. ``terminal``
+    tells that ``stdin`` is a terminal made for this command alone, to be its controlling one
+    where the engine can give it that.
     """
 
     layers: Sequence[str]
@@ -122,6 +124,7 @@ class SandboxRequest:
     network: str = "none"
     limits: Limits = NO_LIMITS
     started: Callable[[int], None] | None = None
+    terminal: bool = False
     guise: Guise = AS_USUAL
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +36,18 @@ from repro.workflows.rerun import (
 from repro.workflows.verify import seal_text
 
 
+_SHELL = "command -v bash > /dev/null && exec bash -i; exec /bin/sh -i"
+"""bash where the image has it: as it ends, dash cannot give back a terminal whose session began
+outside, says so and loses its exit status."""
+
+
 @frozen
 class RunRequest:
     """What to run: ``command`` empty means the recorded steps; ``shell`` an interactive sh.
 
     ``out`` is a folder for what the run wrote in the project; ``stdin`` is a descriptor for
-    steps that have no recorded one.
+    steps that have no recorded one. ``terminal`` gives a terminal for the shell to be its own,
+    as ``primitives.console.lent`` does.
     """
 
     archive: Path
@@ -55,6 +62,7 @@ class RunRequest:
     limits: Limits = NO_LIMITS
     engine: str | None = None
     stdin: int | None = None
+    terminal: Callable[[], AbstractContextManager[int]] | None = None
     stdout: int = 1
     stderr: int = 2
 
@@ -89,19 +97,21 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
         exit_status = 0
         for step in _steps(request, ready.claims.steps):
             observer(Event(kind=EventKind.NOTE, phase="run", text=step_text(step)))
-            with recorded_stdin(ready.layers, step) as stdin:
-                result = ready.sandbox.run(
-                    step_request(
-                        ready.layers,
-                        ready.claims,
-                        step,
-                        ready.folder,
-                        ready.terms,
-                        stdin=request.stdin if stdin is None else stdin,
-                        stdout=request.stdout,
-                        stderr=request.stderr,
-                    )
+            with (
+                recorded_stdin(ready.layers, step) as stdin,
+                _streams(request, stdin) as (stdin, stdout, stderr),
+            ):
+                asked = step_request(
+                    ready.layers,
+                    ready.claims,
+                    step,
+                    ready.folder,
+                    ready.terms,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
                 )
+                result = ready.sandbox.run(replace(asked, terminal=request.terminal is not None))
             exit_status = result.exit
             if result.reached is not None:
                 text = f"{printable(step.name, 60)} {REACHED[result.reached]}"
@@ -109,6 +119,15 @@ def run(request: RunRequest, observer: Observer = silent) -> RunEnded:
             if exit_status != 0:
                 break
         return RunEnded(exit=exit_status, written=keep(request, ready, observer), seal=ready.seal)
+
+
+@contextlib.contextmanager
+def _streams(request: RunRequest, stdin: int | None) -> Iterator[tuple[int | None, int, int]]:
+    if request.terminal is None:
+        yield request.stdin if stdin is None else stdin, request.stdout, request.stderr
+        return
+    with request.terminal() as fd:
+        yield fd, fd, fd
 
 
 @contextlib.contextmanager
@@ -154,7 +173,7 @@ def keep(request: RunRequest, ready: Prepared, observer: Observer) -> tuple[str,
 
 def _steps(request: RunRequest, recorded: tuple[Step, ...]) -> tuple[Step, ...]:
     if request.shell:
-        return (Step(name="shell", argv=("/bin/sh", "-i")),)
+        return (Step(name="shell", argv=("/bin/sh", "-c", _SHELL)),)
     if request.command:
         return (Step(name=request.command[0], argv=request.command),)
     return recorded
