@@ -67,10 +67,17 @@ def compare_books(old: Book, new: Book, findings: Findings) -> None:
 def _sheets(old: Sheet, new: Sheet, findings: Findings) -> None:
     before = findings.count
     _places(old, new, findings)
-    if findings.count > before + 1 and _rows(old) == _rows(new):
+    last = [max(map(_row_number, sheet.cells), default=0) for sheet in (old, new)]
+    if last[0] != last[1]:
+        findings.explain(f"{old.name}: {abs(last[0] - last[1])} more or fewer rows", once=True)
+    elif findings.count > before + 1 and _rows(old) == _rows(new):
         findings.explain(
             f"{old.name} holds the same rows in another order: perhaps unordered", once=True
         )
+
+
+def _row_number(place: str) -> int:
+    return int(place.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
 def _rows(sheet: Sheet) -> list[list[tuple[str, str, str, str]]]:

@@ -85,7 +85,7 @@ def sheet_pairs() -> Iterator[Pair]:
         "an integer": ("few", cell(20, 2, 20)),
         "a unit": ("text", cell(0, 1, "rain_cm")),
         "millimetres in centimetres": ("factor", [ROWS[0], *([a, v / 10, n] for a, v, n in ROWS[1:])]),
-        "the last row dropped": ("cell+rows+shape", ROWS[:-1]),
+        "the last row dropped": ("rows", ROWS[:-1]),
         "a number as text": ("type+cell+kind", cell(20, 1, str(value))),
         "rounded": ("rounded", [ROWS[0], *([a, round(v, 1), n] for a, v, n in ROWS[1:])]),
         "another seed": ("random", [ROWS[0], *([a, v, n] for (a, _, n), v in zip(ROWS[1:], numbers(30, seed=9), strict=True))]),

@@ -98,8 +98,13 @@ class Judged:
     def explained(self) -> bool:
         """Whether the expected cause is named, and no guess is made that is wrong."""
         allowed = {self.pair.cause, *self.pair.also}
-        guesses = self.named & GUESSED.keys() if self.pair.label == "fault" else set()
-        return self.pair.cause in self.named and guesses <= allowed
+        return self.pair.cause in self.named and self.guesses <= allowed
+
+    @property
+    def guesses(self) -> frozenset[str]:
+        """What the notes guess about a planted fault; a fact is no guess."""
+        notes = self.found.notes if self.pair.label == "fault" else ()
+        return frozenset(_matching(GUESSED, notes))
 
 
 def judged(pair: Pair) -> Judged:
