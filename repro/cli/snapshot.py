@@ -132,8 +132,7 @@ def snapshot(
         ),
         observer_for(quiet=quiet, verbose=verbose),
     )
-    made = _make_thin(result.path, quiet, verbose) if thin else None
-    _print(result, made, json_, quiet)
+    _print(result, _make_thin(result.path, quiet, verbose) if thin else None, json_, quiet)
 
 
 def _make_thin(path: Path, quiet: bool, verbose: bool) -> Thinned:
