@@ -35,6 +35,7 @@ _SELF_TEST_HELP = "Rerun the archive sealed before writing it."
 _TAG_HELP = "Add a version with this tag to the archive [replace it, tag latest]."
 _STDIN_HELP = "A file that each step reads as its stdin; packed for the reruns."
 _FRESH_HELP = "Hide these old results before the run."
+_PARANOID_HELP = "Read every file again, also where nothing seems changed."
 _KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
 _WRITE_BACK_HELP = "Put the run's results into the project folder as well."
 _THIN_HELP = "Leave out what package registries have; see `repro thin`."
@@ -79,9 +80,7 @@ def snapshot(
     small: bool = typer.Option(False, "--small", help="Compress harder: slower, smaller."),
     thin: bool = typer.Option(False, "--thin", help=_THIN_HELP),
     engine: str | None = typer.Option(None, help="The self-test's engine [the first usable]."),
-    paranoid: bool = typer.Option(
-        False, "--paranoid", help="Read every file again, also where nothing seems changed."
-    ),
+    paranoid: bool = typer.Option(False, "--paranoid", help=_PARANOID_HELP),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
     capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),

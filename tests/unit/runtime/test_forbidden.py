@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from repro.errors import RuntimeUnavailable
 from repro.runtime.base import without_mend
 from repro.runtime.checks import Check, checks
-from repro.runtime.choose import all_engines
-from tests.other_user import as_user
+from repro.runtime.choose import all_engines, choose
+from tests.other_user import NOBODY, as_user
 
 NEWUSER, NEWNS = 0x10000000, 0x00020000
 MS_BIND, MS_REC, MS_PRIVATE, MS_RDONLY = 0x1000, 0x4000, 0x40000, 1
@@ -117,3 +118,25 @@ def test_every_check_that_fails_has_a_mend() -> None:
         assert all(check.mend for check in found if not check.ok)
         assert not any(check.mend for check in found if check.ok)
         assert all(check.text for check in found)
+
+
+def test_no_user_namespaces_for_any_engine() -> None:
+    """Who has no rights and no namespaces is told why of every engine, and what to do."""
+
+    def work() -> tuple[str, tuple[str, ...]]:
+        checked(libc.unshare(NEWUSER | NEWNS))
+        limit("user")
+        # By the same filter's way, also where the sysctl cannot be written.
+        with pytest.raises(RuntimeUnavailable) as caught:
+            choose()
+        return caught.value.hint or "", tuple(caught.value.details)
+
+    if all_engines()[0].usable() is not None:
+        pytest.skip("no user namespaces here to make such a machine with")
+    hint, details = as_user(NOBODY if os.geteuid() == 0 else None, lambda: as_user(None, work))
+    assert "doctor" in hint
+    assert [line.partition(":")[0] for line in details] == [e.name for e in all_engines()]
+    reasons = dict(line.split(": ", 1) for line in details)
+    assert "max_user_namespaces" in reasons["bubblewrap"]
+    for name in ("crun", "podman"):
+        assert "user namespace" in reasons[name] or "not installed" in reasons[name]
