@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import Any
 
 from repro.errors import RuntimeUnavailable
@@ -44,6 +45,11 @@ def programs(request: SandboxRequest) -> list[str]:
         return [first]
     folders = request.environment.get("PATH", _EXECVP).split(":")
     return [f"{folder}/{first}" for folder in folders if folder]
+
+
+def half_of_memory() -> int:
+    """Bytes that a tmpfs takes without being told: /dev/shm where an engine would give less."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def id_maps(uid: int, *, with_root: bool) -> list[dict[str, int]]:

@@ -20,7 +20,7 @@ from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
-from repro.runtime.bundle import check_words, environment, programs
+from repro.runtime.bundle import check_words, environment, half_of_memory, programs
 from repro.runtime.docker_client import Client, find_client
 from repro.runtime.docker_image import changes, take_away, take_back, write_image
 from repro.runtime.docker_watch import Ending, Look
@@ -199,6 +199,7 @@ class _Container:
         words += ["--hostname", request.guise.host] if request.network == "none" else []
         words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
         words += ["--security-opt", f"seccomp={self.client.profile(self.folder)}"]
+        words += ["--shm-size", str(half_of_memory())]
         words += ["--restart", "no", "--pull", "never", "--oom-score-adj", "0"]
         for name in _MOUNTED:
             source = f"{self.folder}/root/etc/{name}".replace('"', '""')

@@ -12,7 +12,7 @@ from repro.errors import RuntimeUnavailable
 from repro.model.limits import Limits
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.runtime.base import Runtime, with_mend
-from repro.runtime.bundle import check_words, environment, id_maps
+from repro.runtime.bundle import check_words, environment, half_of_memory, id_maps
 from repro.runtime.carried import IMAGE
 from repro.runtime.carrier import Calls, run_carried
 from repro.runtime.oci import SEARCH, Program, find_program, seal, try_out
@@ -133,7 +133,7 @@ def _create(request: SandboxRequest) -> list[str]:
     words += ["--security-opt", f"mask={':'.join(masked)}"]
     words += ["--read-only=false", "--image-volume", "ignore", "--http-proxy=false"]
     words += ["--env-host=false", "--unsetenv-all", "--entrypoint", "[]", "--log-driver", "none"]
-    words += ["--shm-size", str(_half_of_memory()), *_stdin(request)]
+    words += ["--shm-size", str(half_of_memory()), *_stdin(request)]
     for name, value in environment(request).items():
         words += ["--env", f"{name}={value}"]
     return [*words, os.fsdecode(IMAGE), *request.argv]
@@ -141,11 +141,6 @@ def _create(request: SandboxRequest) -> list[str]:
 
 def _stdin(request: SandboxRequest) -> list[str]:
     return [] if request.stdin is None else ["--interactive"]
-
-
-def _half_of_memory() -> int:
-    """What a tmpfs takes without being told, and what a look at it can tell the use of."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _init() -> str | None:
