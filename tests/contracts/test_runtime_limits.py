@@ -46,7 +46,7 @@ def test_within_its_limits_nothing_happens(box: Box) -> None:
     limits = Limits(memory=500 << 20, pids=50, disk=100 << 20, cpus=1)
     result = box.sh("echo x > out; dd if=/dev/zero of=/tmp/y bs=1M count=5 2>&1", limits=limits)
     assert (result.exit, result.reached, result.timed_out) == (0, None, False)
-    assert result.cost.peak_memory
+    assert result.cost.peak_memory or not box.engine.measures_all
 
 
 def test_the_time_limit_still_holds(box: Box) -> None:
