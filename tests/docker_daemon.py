@@ -38,4 +38,5 @@ def daemon() -> Iterator[str]:
         running.terminate()
         running.wait(timeout=60)
         socket.unlink(missing_ok=True)
+        subprocess.run(["umount", "-l", str(home / "exec/netns/default")], capture_output=True)
         shutil.rmtree(home, ignore_errors=True)

@@ -35,7 +35,7 @@ def layers_by_user() -> Iterator[Mapping[int | None, Path]]:
 MARKS = {
     "bubblewrap": [],
     "crun": [pytest.mark.real],
-    "runc": [pytest.mark.real],
+    "runc": [pytest.mark.real, pytest.mark.slow],
     "podman": [pytest.mark.real, pytest.mark.slow],
     "docker": [pytest.mark.real, pytest.mark.slow],
     "apptainer": [pytest.mark.real, pytest.mark.slow],
@@ -46,10 +46,16 @@ NOT_INSTALLABLE = frozenset({"apptainer"})
 """No package of Debian's or Ubuntu's: also in CI it may be missing."""
 
 
+def _marks(name: str, uid: int | None) -> list[pytest.MarkDecorator]:
+    """crun as an ordinary user is what matters; as root as well when there is time."""
+    slow = name == "crun" and uid is None and len(USERS) > 1
+    return [*MARKS[name], *([pytest.mark.slow] if slow else [])]
+
+
 def engine_users() -> list[ParameterSet]:
     """Each engine with each user who can have it."""
     return [
-        pytest.param((engine.name, uid), marks=MARKS[engine.name], id=f"{engine.name}-{uid}")
+        pytest.param((engine.name, uid), marks=_marks(engine.name, uid), id=f"{engine.name}-{uid}")
         for engine in all_engines()
         for uid in USERS
         if engine.name not in ROOT_ONLY or (uid is None and os.geteuid() == 0)
