@@ -68,8 +68,8 @@ def test_writes_go_to_the_upper_folder_alone(box: Box, layer: Path) -> None:
     assert box.sh(f"{script}; echo z > {new}/c").exit == 0
     assert os.readlink(f"{box.upper}{new}/b") == "x"
     assert Path(f"{box.upper}{new}/c").read_text() == "z\n"
-    assert box.sh(f"test -d {new} && test ! -e /bin/ls && cat {new}/c /etc/passwd").exit == 0
-    assert box.said() == "z\ny\n"
+    assert box.sh(f"test -d {new} && test ! -e /bin/ls && cat {new}/c").exit == 0
+    assert box.said() == "z\n"
     assert (box.upper / "project/result").read_text() == "x\n"
     assert tree(layer) == before
 

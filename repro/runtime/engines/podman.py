@@ -131,7 +131,13 @@ def _create(request: SandboxRequest) -> list[str]:
     words += ["--security-opt", "seccomp=/run/p/seccomp.json"]
     masked = [*proc_lists()[1], *_MASKED]
     words += ["--security-opt", f"mask={':'.join(masked)}"]
-    words += ["--read-only=false", "--image-volume", "ignore", "--http-proxy=false"]
+    words += [
+        "--passwd=false",
+        "--read-only=false",
+        "--image-volume",
+        "ignore",
+        "--http-proxy=false",
+    ]
     words += ["--env-host=false", "--unsetenv-all", "--entrypoint", "[]", "--log-driver", "none"]
     words += ["--shm-size", str(half_of_memory()), *_stdin(request)]
     for name, value in environment(request).items():
