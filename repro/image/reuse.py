@@ -84,6 +84,7 @@ class Reuse:
             states = []
             for digest in (built.layer.descriptor.digest, built.toc.digest):
                 _link(built.path.parent / digest.hex, self._folder / digest.hex)
+                os.chmod(self._folder / digest.hex, 0o600)  # whatever the umask was
                 states.append(_state(self._folder / digest.hex))
             document = {**_json(built), "states": states}
             fd, name = tempfile.mkstemp(dir=self._folder, prefix=".note-")

@@ -50,6 +50,7 @@ class Proofs:
         beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             private_folder(self._path.parent)
+            beside.touch(mode=0o600)  # whatever the umask is
             beside.write_text("".join(f"{line}\n" for line in lines))
             os.replace(beside, self._path)
 

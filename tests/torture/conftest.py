@@ -73,7 +73,7 @@ def python_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     made = random.Random(5).randbytes(3 << 20)
     (folder / "project").mkdir(parents=True)
     (folder / "project" / "data.bin").write_bytes(made)
-    return _lab(folder, sys.executable, "-c", program)
+    return _lab(folder, os.path.realpath(sys.executable), "-c", program)
 
 
 def _lab(folder: Path, *command: str) -> Lab:

@@ -63,7 +63,7 @@ def test_full_disks(
     disk.mkdir()
     older = disk.with_name("older.repro")
     shutil.copy(shell_lab.archive, older)
-    need = 90 << 20
+    need = 400 << 20
     counts: dict[str, int] = {}
     points = max(6, rounds * 5 // 2)
     for number in range(points):
@@ -180,7 +180,7 @@ def cache_cases(folder: Path) -> dict[str, tuple[list[str], Path]]:
     places["link"].symlink_to(folder / "target")
     if os.geteuid() == 0:
         os.chown(places["foreign"], OTHER, OTHER)
-    ro = f"mount -t tmpfs -o ro none {places['read-only']}"
+    ro = f"mount -t tmpfs -o ro,mode=700 none {places['read-only']}"
     noexec = f"mount -t tmpfs -o noexec,nosuid,nodev,mode=700 none {places['noexec']}"
     return {
         "read-only": (in_namespace(ro), places["read-only"]),
