@@ -132,7 +132,6 @@ def _create(request: SandboxRequest) -> list[str]:
     masked = [*proc_lists()[1], *_MASKED]
     words += ["--security-opt", f"mask={':'.join(masked)}"]
     words += [
-        "--passwd=false",
         "--read-only=false",
         "--image-volume",
         "ignore",
