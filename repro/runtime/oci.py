@@ -45,10 +45,15 @@ class Program:
 
 
 def find_program(name: str, package: str) -> Program:
-    """The program of this name. Raises RuntimeUnavailable when it is not here."""
+    """The program of this name; ``package`` is Debian's, or a sentence that says where it is from.
+
+    Raises RuntimeUnavailable when it is not here.
+    """
     path = shutil.which(name, path=SEARCH)
     if path is None:
-        raise RuntimeUnavailable(f"{name} is not installed", hint=f"apt install {package}")
+        raise RuntimeUnavailable(
+            f"{name} is not installed", hint=package if " " in package else f"apt install {package}"
+        )
     path = os.path.realpath(path)
     try:
         done = subprocess.run(

@@ -42,7 +42,7 @@ class Apptainer(Runtime):
 
     def _program(self) -> Program:
         if self._found is None:
-            self._found = find_program("apptainer", "apptainer (from its own site)")
+            self._found = find_program("apptainer", "install it from apptainer.org")
         return self._found
 
     def _usable(self) -> str | None:
