@@ -196,8 +196,7 @@ def hints(found: Verification) -> list[dict[str, str]]:
     listed = _drift_hints(found)
     if verdict.rank <= Outcome.CLOSE.rank:
         return listed
-    places = list(place_causes(found.verdict, found.recording.circumstances))
-    listed = [*places, *listed]
+    listed = [*place_causes(found.verdict, found.recording.circumstances), *listed]
     if found.selection.left_out:
         steps = ", ".join(found.selection.left_out)
         listed.append(
@@ -206,7 +205,7 @@ def hints(found: Verification) -> list[dict[str, str]]:
         )  # fmt: skip
     self_test = found.recording.circumstances.get("self_test", {})
     outcome = self_test.get("outcome") if isinstance(self_test, dict) else None
-    if outcome in ("different", "missing", "undecided") and not places:
+    if outcome in ("different", "missing", "undecided"):
         listed.append(
             {
                 "code": "unstable",

