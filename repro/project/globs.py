@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-
 _FEW = 3
 """Stars in a pattern that a backtracking expression can be trusted with."""
 

@@ -35,7 +35,6 @@ from repro.workflows.rerun import (
 )
 from repro.workflows.verify import seal_text
 
-
 _SHELL = "command -v bash > /dev/null && exec bash -i; exec /bin/sh -i"
 """bash where the image has it: as it ends, dash cannot give back a terminal whose session began
 outside, says so and loses its exit status."""
