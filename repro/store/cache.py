@@ -28,6 +28,7 @@ from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
 from repro.store.pins import Pins
+from repro.store.stamps import is_untouched, stamp_file, write_stamp
 from repro.store.telling import Telling
 
 _MARGIN = 64 << 20
@@ -104,8 +105,11 @@ class Cache:
     ``close``, or until this object and the source they came from are gone.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, looks: bool = True) -> None:
         """Make the folder (0700) when it is missing.
+
+        With ``looks`` false a layer that somebody changed is handed out all the same: who
+        asks for that calls ``touched`` beside the run.
 
         Raises StorageError when it cannot be made, is no folder, or when another user
         owns it or can write in it.
@@ -115,6 +119,7 @@ class Cache:
         self._held = _Held()
         self._pins = Pins(root)
         self._given_up = threading.Event()
+        self._looks = looks
         try:
             private_folder(root)
             _check_owner(root)
@@ -126,6 +131,16 @@ class Cache:
     def give_up(self) -> None:
         """Make a check of layers that still goes on in another thread end with an error."""
         self._given_up.set()
+
+    def touched(self, layers: Sequence[Path]) -> list[str]:
+        """The diff_ids of those layers (as handed out) that somebody changed since.
+
+        They are unpacked anew at the next use. Looks at every file, reads none.
+        """
+        found = [place for place in layers if not is_untouched(place)]
+        for place in found:
+            self._marker(place).unlink(missing_ok=True)
+        return [f"sha256:{place.name}" for place in found]
 
     def close(self) -> None:
         """Let others clear the layers that were handed out."""
@@ -149,7 +164,8 @@ class Cache:
         """The unpacked folders of all layers, lowest first.
 
         Every layer's blob is hashed whole, also when it is unpacked already; what is
-        unpacked is checked against its diff_id as well. Raises ArchiveError on damaged
+        unpacked is checked against its diff_id as well, and one that was changed since is
+        unpacked anew (store/stamps.py). Raises ArchiveError on damaged
         or hostile content, StorageError when the disk refuses.
         """
         layers = version if isinstance(version, Sequence) else version.layers
@@ -324,8 +340,9 @@ class Cache:
     def _revive(self, place: Path) -> None:
         """Its bytes were just read and are right: as good as unpacked in this boot."""
         marker = self._marker(place)
-        if self._state(place) == _boot():
+        if self._state(place) == _boot() and is_untouched(place):
             return
+        write_stamp(place)
         used = _time(marker, place)
         with open(os.open(marker, _MARK, 0o600), "w") as stream:
             stream.write(_boot())
@@ -347,6 +364,8 @@ class Cache:
             return False
         if not state or state != _boot() or not place.is_dir() or place.is_symlink():
             return False
+        if not (is_untouched(place) if self._looks else stamp_file(place).exists()):
+            return False
         os.utime(marker)
         return True
 
@@ -354,6 +373,7 @@ class Cache:
         marker = place.with_name(f"{place.name}.ok")
         marker.unlink(missing_ok=True)
         place.with_name(f"{place.name}.size").unlink(missing_ok=True)
+        stamp_file(place).unlink(missing_ok=True)
         remove_tree(place)
         compression = COMPRESSION.get(layer.descriptor.media_type)
         if compression is None:
@@ -370,6 +390,7 @@ class Cache:
             remove_tree(temporary)
             raise
         # Nobody reads it meanwhile: the lock is ours alone.
+        write_stamp(place)
         with open(os.open(marker, _MARK, 0o600), "w") as stream:
             stream.write(_boot())
 
@@ -381,6 +402,7 @@ class Cache:
             if marker is not None:
                 marker.unlink(missing_ok=True)
                 place.with_name(f"{place.name}.size").unlink(missing_ok=True)
+                stamp_file(place).unlink(missing_ok=True)
             remove_tree(place)
             return freed - _disk_usage(place)
         except BlockingIOError:

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from repro.errors import RuntimeUnavailable
+from repro.errors import RuntimeUnavailable, StorageError
 from repro.model.oci import oci_architecture
 from repro.primitives.aside import Aside
 from repro.primitives.events import Observer, silent
@@ -35,7 +35,7 @@ class Opened:
         try:
             self.version = self.archive.version(tag)
             check_architecture(self.version, machine)
-            self.cache = Cache(root)
+            self.cache = Cache(root, looks=False)
         except BaseException:
             self.archive.close()
             raise
@@ -47,6 +47,19 @@ class Opened:
         Raises ArchiveError, StorageError.
         """
         return [str(layer) for layer in self._layers.result()]
+
+    def check_untouched(self) -> None:
+        """Raises StorageError when somebody changed an unpacked layer since it was checked.
+
+        Takes a look at every file, so it is made beside the run and not before it.
+        """
+        touched = self.cache.touched(self._layers.result())
+        if touched:
+            raise StorageError(
+                f"an unpacked layer in the cache was changed by somebody: {touched[0]}",
+                hint="run it again: the layer is unpacked anew; what this run gave is not judged",
+                slug="cache-changed",
+            )
 
     def __enter__(self) -> Opened:
         return self

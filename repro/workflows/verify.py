@@ -14,6 +14,7 @@ from repro.model.lock import Lock
 from repro.model.ports import OutputFile, Sandbox, Seal
 from repro.model.recording import Recording
 from repro.model.usage import Usage
+from repro.primitives.aside import Aside
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
@@ -201,14 +202,9 @@ class Verifier:
         author: Usage,
     ) -> Rerun:  # fmt: skip
         claims = selection.claims
-        outcome = rerun(
-            sandbox,
-            layers,
-            claims,
-            folder,
-            self._terms(),
-            observer=self._observer,
-        )
+        with Aside(self._opened.check_untouched) as looked:
+            outcome = rerun(sandbox, layers, claims, folder, self._terms(), observer=self._observer)
+        looked.result()
         if outcome.exit != 0:
             raise rerun_failed(outcome, selection.left_out)
         text = printable(" && ".join(step_text(step) for step in claims.steps), 100)

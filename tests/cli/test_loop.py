@@ -310,3 +310,20 @@ def test_odd_names_go_round(lab: Lab) -> None:
     assert len(found["outputs"]) == 5
     shown = lab.json("inspect", str(lab.archive))
     assert any(left["path"].endswith("/pipe") for left in shown["left_out"])
+
+
+def test_a_layer_changed_in_the_cache_gives_no_verdict(lab: Lab, tmp_path: Path) -> None:
+    lab.snapshot()
+    lab.env["REPRO_CACHE"] = str(tmp_path / "own-cache")
+    lab.repro("verify", str(lab.archive))
+    layers = tmp_path / "own-cache/layers"
+    place = next(file for file in layers.rglob("*/bin/sh*") if file.is_file())
+    was = place.stat()
+    data = place.read_bytes()
+    place.chmod(0o755)
+    place.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(place, ns=(was.st_atime_ns, was.st_mtime_ns))
+    refused = lab.repro("verify", str(lab.archive), status=3)
+    assert "error[cache-changed]" in refused.stderr and "IDENTICAL" not in refused.stdout
+    lab.repro("verify", str(lab.archive))
+    assert place.read_bytes() == data

@@ -82,6 +82,26 @@ def test_what_another_boot_left_is_unpacked_again(archive: Path, tmp_path: Path)
         assert (folder / "bin" / "tool").read_bytes() == b"#!/bin/sh\n"
 
 
+def test_what_somebody_changed_is_unpacked_again(archive: Path, tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    with Archive.open(archive) as opened:
+        with Cache(root) as cache:
+            places = cache.layers(opened, opened.version(None))
+        assert Cache(root).touched(places) == []
+        victim = next(p for place in places for p in sorted(place.rglob("*")) if p.is_file())
+        good = victim.read_bytes()
+        victim.chmod(0o644)
+        victim.write_bytes(bytes(len(good)))
+        with Cache(root, looks=False) as cache:
+            cache.layers(opened, opened.version(None))
+            assert victim.read_bytes() != good, "who does not look is told beside the run"
+        with Cache(root) as cache:
+            assert cache.layers(opened, opened.version(None)) == places
+            assert victim.read_bytes() == good
+            victim.write_bytes(bytes(len(good)))
+            assert len(cache.touched(places)) == 1 and cache.touched(places)
+
+
 def test_gc_spares_what_is_in_use(archive: Path, tmp_path: Path) -> None:
     root = tmp_path / "cache"
     cache = Cache(root)
