@@ -7,7 +7,6 @@ import fcntl
 import os
 import re
 import stat
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -23,10 +22,7 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, silent
 from repro.primitives.files import atomic_write, private_folder, remove_tree
 from repro.primitives.frozen import frozen
-from repro.primitives.tarfolder import folder_digest
-from repro.primitives.tarread import Limits
 from repro.primitives.texts import human_size, printable
-from repro.primitives.untar import untar
 from repro.store.pins import Pins
 from repro.store.stamps import is_untouched, stamp_file, write_stamp
 from repro.store.telling import Telling
@@ -379,8 +375,9 @@ class Cache:
         if compression is None:
             shown = printable(layer.descriptor.media_type, 80)
             raise ArchiveError(f"a layer has the media type '{shown}'", slug="archive-format")
-        text = f"unpack {layer.kind}"
-        observer(Event(kind=EventKind.NOTE, phase="unpack", text=text))
+        observer(Event(kind=EventKind.NOTE, phase="unpack", text=f"unpack {layer.kind}"))
+        import tempfile  # most verifications unpack nothing: docs/decisions/0005
+
         temporary = Path(tempfile.mkdtemp(prefix=f".unpack-{place.name}-", dir=self._layers))
         try:
             _fill(source, layer, compression, temporary)
@@ -427,6 +424,8 @@ class Cache:
 
 
 def _is_good(place: Path, diff_id: Digest) -> bool:
+    from repro.primitives.tarfolder import folder_digest
+
     try:
         return folder_digest(place) == diff_id
     except OSError:  # what cannot be read is damaged
@@ -451,6 +450,9 @@ def _disk_usage(folder: Path) -> int:
 
 
 def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> None:
+    from repro.primitives.tarread import Limits
+    from repro.primitives.untar import untar
+
     try:
         with source.open_blob(layer.descriptor) as stream:
             limits = Limits(plain=layer.uncompressed_size)

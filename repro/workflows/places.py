@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro.errors import StorageError
 from repro.primitives.files import private_folder, remove_tree
-from repro.runtime.proof import Proofs
+
+if TYPE_CHECKING:
+    from repro.runtime.proof import Proofs
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:
@@ -28,6 +30,8 @@ def cache_root(environ: Mapping[str, str]) -> Path:
 
 def proofs(environ: Mapping[str, str]) -> Proofs:
     """Which engines this user has seen working."""
+    from repro.runtime.proof import Proofs
+
     return Proofs(cache_root(environ) / "engines")
 
 
@@ -37,6 +41,8 @@ def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
 
     Raises StorageError when it cannot be made.
     """
+    import tempfile
+
     try:
         private_folder(root)
         sweep(root)

@@ -10,7 +10,6 @@ from repro import __version__
 from repro.errors import ReproError
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
-from repro.model.stability import recorded_probe
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
 from repro.primitives.frozen import frozen
@@ -123,6 +122,7 @@ def _certificate(
 def document_of(found: Verification) -> dict[str, Any]:
     """The document ``repro.verify/1`` of a verification."""
     # Loaded after the rerun, like the judge.
+    from repro.model.stability import recorded_probe
     from repro.report.jsondoc import verify_document
 
     circumstances = found.recording.circumstances

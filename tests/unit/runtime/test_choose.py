@@ -193,3 +193,7 @@ def test_an_engine_without_a_launcher_says_so(monkeypatch: pytest.MonkeyPatch) -
             assert "pip install" in (engine.usable() or "")
     (line,) = [check for check in checks() if check.name == "bwrap"]
     assert (line.ok, bool(line.mend)) == (False, True)
+
+
+def test_the_engine_looked_at_first_is_the_first() -> None:
+    assert module.all_engines()[0].name == module.FIRST
