@@ -18,7 +18,9 @@ from repro.remote.session import Answer
 PIECE = 16 << 20
 """Bytes of one PATCH: above the least that registries ask for (5 MB), small enough to repeat."""
 _TRIES = 5
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+_LARGEST = 128 << 20
+"""No piece is larger, whatever the registry asks for: it is held in memory."""
 _SMALLEST = 1 << 20
 _TOO_LARGE = ("http-413", "http-416")
 _GONE = ("http-404", "http-405", "http-400", "http-416")
@@ -35,7 +37,8 @@ def begin(registry: Registry) -> tuple[str, int]:
         headers={"Content-Length": "0"}, expect=(202,),
     )  # fmt: skip
     least = answer.header("OCI-Chunk-Min-Length") or "0"
-    return location_of(registry, answer), int(least) if least.isdecimal() else 0
+    known = re.fullmatch("[0-9]{1,18}", least) is not None and int(least) <= _LARGEST
+    return location_of(registry, answer), int(least) if known else 0
 
 
 def location_of(registry: Registry, answer: Answer) -> str:
@@ -133,9 +136,8 @@ class _Upload:
 
     def send(self) -> None:
         """All that is left; the last piece closes the upload."""
-        failures = 0
+        failures, furthest = 0, self._at
         while True:
-            before = self._at
             try:
                 if self._put_or_patch():
                     return
@@ -144,8 +146,10 @@ class _Upload:
                 if failures == _TRIES or not (error.temporary or error.slug in _AGAIN):
                     raise
                 self._recover(error, failures)
-            if self._at > before:
-                failures = 0
+            # Only what no try reached before: a registry that forgets each upload after its
+            # first piece takes that piece again and again.
+            if self._at > furthest:
+                failures, furthest = 0, self._at
 
     def _recover(self, error: RemoteError, failures: int) -> None:
         if error.temporary:

@@ -17,6 +17,7 @@ from unit.remote.test_transfer import DATA, blob, breaks, once, registry
 from repro.errors import AccessError, RemoteError
 from repro.remote import upload
 from repro.remote.notes import KEPT_SECONDS, Notes
+from repro.remote.registry import Registry
 from repro.remote.transfer import push_blob
 
 KEY = ("lab/paper", str(blob().digest))
@@ -121,6 +122,65 @@ def test_a_status_that_does_not_hold_ends_in_a_new_upload(state: State) -> None:
     state.faults += [once(second), stale]
     assert push(state) == len(DATA)
     assert state.times("POST") == 2
+
+
+def test_a_registry_that_forgets_each_upload_after_a_piece_is_given_up(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balancer sends every second request to a server that knows nothing of the upload."""
+
+    def forgets(handler: Handler) -> bool:
+        if handler.command not in ("PATCH", "GET") or "uploads" not in handler.path:
+            return False
+        begun = int(handler.headers.get("Content-Range", "1-").partition("-")[0]) == 0
+        if handler.command == "PATCH" and begun:
+            return False
+        handler.body() if handler.command == "PATCH" else None
+        handler.error(404, "BLOB_UPLOAD_UNKNOWN")
+        return True
+
+    state.faults.append(forgets)
+    begin = upload.begin
+
+    def counted(registry: Registry) -> tuple[str, int]:
+        assert state.times("POST") < 50, "it never ends"
+        return begin(registry)
+
+    monkeypatch.setattr(upload, "begin", counted)
+    with pytest.raises(RemoteError) as caught:
+        push(state)
+    assert caught.value.slug == "http-404"
+    assert state.times("POST") <= 2 * upload._TRIES
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 17])
+def test_numbers_of_a_registry_that_are_none(state: State, number: str) -> None:
+    """No number is too long to be read, and no piece is larger than what is kept in memory."""
+    sizes: list[int] = []
+
+    def strange(handler: Handler) -> bool:
+        if handler.command == "POST":
+            begun = handler.reply
+            handler.reply = (  # type: ignore[method-assign]
+                lambda *a, **k: begun(*a, **{**k, "OCI_Chunk_Min_Length": number})
+            )
+        if handler.command in ("PATCH", "PUT"):
+            sizes.append(int(handler.headers["Content-Length"]))
+        return False
+
+    def ranges(handler: Handler) -> bool:
+        if handler.command != "PATCH":
+            return False
+        session = re.search(r"uploads/(\w+)", handler.path)
+        assert session is not None
+        held = state.uploads[session[1]]
+        held += handler.body()
+        handler.reply(202, Location=handler.path, Range=f"0-{number}")
+        return True
+
+    state.faults += [strange, ranges]
+    assert push(state) == len(DATA)
+    assert max(sizes) <= 300_000
 
 
 def test_the_answer_to_the_end_is_lost(state: State) -> None:
