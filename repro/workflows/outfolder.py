@@ -30,6 +30,7 @@ class OutFolder:
     def __init__(self, folder: Path) -> None:
         self._root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._written: dict[str, bool] = {}
+        self._inside: dict[str, set[str]] = {}
         self.files = 0
         self.size = 0
 
@@ -46,13 +47,13 @@ class OutFolder:
         with self._base(path) as (base, leaf):
             if leaf not in ("", "."):
                 os.close(open_made(base, leaf))
-        self._written[path] = True
+        self._note(path, True)
 
     def file(self, path: str, stream: BinaryIO, mode: int) -> None:
         """A plain file with the bytes of ``stream``."""
         with self._emptied(path) as (base, leaf):
             with os.fdopen(os.open(leaf, _NEW, mode, dir_fd=base), "wb") as out:
-                self._written[path] = False
+                self._note(path, False)
                 shutil.copyfileobj(stream, out, 1 << 20)
                 self.size += out.tell()
         self.files += 1
@@ -64,7 +65,7 @@ class OutFolder:
             return False
         with self._emptied(path) as (base, leaf):
             os.symlink(text, leaf, dir_fd=base)
-            self._written[path] = False
+            self._note(path, False)
         self.files += 1
         return True
 
@@ -76,9 +77,24 @@ class OutFolder:
 
     def empty(self, path: str) -> None:
         """Take away what was written below a path."""
-        below = [each for each in self._written if each.startswith(path + "/")]
+        below, pending = [], [path]
+        while pending:
+            inside = self._inside.pop(pending.pop(), ())
+            pending += inside
+            below += [each for each in inside if each in self._written]
         for each in sorted(below, key=len, reverse=True):
             self._take(each)
+
+    def _note(self, path: str, folder: bool) -> None:
+        """Remember what was written, and in which folders it lies: layers have many files."""
+        self._written[path] = folder
+        while path:
+            parent = path.rpartition("/")[0]
+            beside = self._inside.setdefault(parent, set())
+            if path in beside:
+                break
+            beside.add(path)
+            path = parent
 
     def _take(self, path: str) -> None:
         with self._base(path) as (base, leaf):
