@@ -143,17 +143,31 @@ class _Prober:
         again: Seen = {}
         if alone and any(seen.keys() - chance.keys() for seen in alone.values()):
             # What differed may have differed by itself: seen once more.
-            second = self._run("nothing varied, once more", [])
-            again = second if not isinstance(second, str) else {}
+            again = self._once_more()
         for path, verdict in again.items():
             chance.setdefault(path, verdict)
         # What addresses explain differs in every rerun, not in one of them.
         always = unvaried.keys() & again.keys() if alone and again else unvaried.keys()
         settled = self._with_fixed_addresses() & always if always else frozenset()
+        shown = not isinstance(joint, str) or bool(
+            alone
+        )  # whether any varied rerun came to its end
         if isinstance(joint, str):
             self.limits.append(f"the rerun with everything varied at once {joint}")
             joint = {}
-        return self._outputs(chance, joint, alone, settled), self._axes()
+        outputs = self._outputs(chance, joint, alone, settled)
+        return outputs if shown else tuple(map(_unshown, outputs)), self._axes()
+
+    def _once_more(self) -> Seen:
+        """What an unvaried rerun after all the others gives."""
+        seen = self._run("nothing varied, once more", [])
+        if isinstance(seen, str):
+            self.limits.append(
+                f"the rerun with nothing varied, once more, {seen}: what varies with "
+                "an axis may do so by chance"
+            )
+            return {}
+        return seen
 
     def _each_alone(self) -> dict[str, Seen]:
         found: dict[str, Seen] = {}
@@ -205,14 +219,22 @@ class _Prober:
         if "fixed_addresses" not in self._request.sandbox.guises:
             return frozenset()
         fixed = Guise(fixed_addresses=True)
-        with (
-            self._made("the same addresses", {}, fixed, [], rest=True) as one,
-            self._made("the same addresses again", {}, fixed, [], rest=True) as two,
-            self._made("other addresses", {}, AS_USUAL, [], rest=True) as three,
-        ):
-            if one.exit or two.exit or three.exit:
-                return frozenset()
-            return self._same(one, two) - self._same(two, three)
+        try:
+            with (
+                self._made("the same addresses", {}, fixed, [], rest=True) as one,
+                self._made("the same addresses again", {}, fixed, [], rest=True) as two,
+                self._made("other addresses", {}, AS_USUAL, [], rest=True) as three,
+            ):
+                failed = next((each for each in (one, two, three) if each.exit), None)
+                if failed is None:
+                    return self._same(one, two) - self._same(two, three)
+                why = _ended(failed)
+        except ReproError as error:  # a container forbids personality(2), say
+            why = f"could not be made: {printable(error.message)}"
+        self.limits.append(
+            f"a rerun with the same addresses {why}: they may be the cause of chance"
+        )
+        return frozenset()
 
     def _same(self, one: Rerun, two: Rerun) -> frozenset[str]:
         verdict = self._judged(one.produced, two.produced)
@@ -268,6 +290,13 @@ def _ended(outcome: Rerun) -> str:
     last = outcome.steps[-1]
     tail = f" ({printable(last.tail[-1], 120)})" if last.tail else ""
     return f"failed: step {printable(last.name, 60)} {how_it_ended(last)}{tail}"
+
+
+def _unshown(output: OutputClass) -> OutputClass:
+    """That nothing differs says nothing where every rerun with something varied failed."""
+    if output.stability is not Stability.DETERMINISTIC:
+        return output
+    return OutputClass(path=output.path, stability=Stability.UNDECIDED, worst="undecided")
 
 
 def _class_of(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from repro.compare.memory import MemoryOutput
+from repro.errors import RuntimeUnavailable
 from repro.model.guise import GUISES
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.recording import Claims, Output
@@ -182,6 +183,37 @@ def test_a_run_that_fails_under_one_axis(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in states["host-name"].why
     assert states["hash-seed"].state == "varied"
     assert any("everything varied at once" in limit for limit in found.limits)
+
+
+def test_what_no_varied_rerun_showed_is_undecided(tmp_path: Path) -> None:
+    """Every rerun with something varied fails: one unvaried rerun makes nothing deterministic."""
+
+    def only_as_usual(request: SandboxRequest) -> int:
+        return 1 // (seed(request) == "0" and request.guise.host != "b")
+
+    found = probed(PythonSandbox(a=only_as_usual), tmp_path, {"a": 1}, (SEED, HOST))
+    assert classes(found) == {"a.txt": "undecided"}
+    assert {axis.axis: axis.state for axis in found.axes}["hash-seed"] == "failed"
+
+
+def test_a_second_look_that_fails_is_said(tmp_path: Path) -> None:
+    sandbox = PythonSandbox(a=seed, b=lambda request: 1 // (len(sandbox.requests) < 6))
+    found = probed(sandbox, tmp_path, {"a": "0", "b": 1})
+    assert classes(found)["a.txt"] == "varies with hash seed"
+    assert any("nothing varied, once more" in limit for limit in found.limits)
+
+
+def test_addresses_that_cannot_be_held_are_said(tmp_path: Path) -> None:
+    """A container forbids personality(2): the probe goes on, and chance stays chance."""
+
+    def refuses(request: SandboxRequest) -> int:
+        if request.guise.fixed_addresses:
+            raise RuntimeUnavailable("this machine cannot be varied: Operation not permitted")
+        return next(COUNTER)
+
+    found = probed(PythonSandbox(a=refuses), tmp_path, {"a": -1})
+    assert classes(found) == {"a.txt": "nondeterministic"}
+    assert any("addresses" in limit and "not permitted" in limit for limit in found.limits)
 
 
 def test_a_run_that_fails_unvaried_decides_nothing(tmp_path: Path) -> None:
