@@ -19,6 +19,7 @@ from collections.abc import Callable
 from repro.primitives.process import wait_for
 
 _MAX_WAIT = 2**31 - 1  # poll(2) counts milliseconds in an int
+_LAST_WORDS = 5.0  # seconds for a killed launcher to be gone
 
 
 class Watch:
@@ -56,6 +57,9 @@ class Watch:
             if not piece:
                 return False
             self._said += piece
+        return self._learn_init()
+
+    def _learn_init(self) -> bool:
         self._init = self._reported("child-pid")
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -96,6 +100,20 @@ class Watch:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._pid, signal.SIGKILL)
             end_group(self._pid)
+            if self._init is None:
+                self._kill_unheard()
+
+    def _kill_unheard(self) -> None:
+        """An interruption came before we heard of the init: the launcher may have named it."""
+        with contextlib.suppress(ProcessLookupError):
+            fd = os.pidfd_open(self._pid)
+            try:
+                _wait_for(fd, time.monotonic() + _LAST_WORDS)
+            finally:
+                os.close(fd)
+        self._hear()
+        if self._learn_init():
+            self._kill_init()
 
     def _kill_init(self) -> None:
         if self._init_fd is not None:
@@ -134,11 +152,15 @@ class Watch:
 
     def executed(self) -> bool:
         """After ``reap``: whether the command itself was started (bwrap reports its status)."""
+        self._hear()
+        return self._reported("exit-code") is not None
+
+    def _hear(self) -> None:
+        """What the launcher has reported by now."""
         os.set_blocking(self._status, False)
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._status, 4096):
                 self._said += piece
-        return self._reported("exit-code") is not None
 
     def await_report(self, key: str) -> int | None:
         """Wait until this is reported; None when all ended without it."""
