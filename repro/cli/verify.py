@@ -125,10 +125,14 @@ def verify(
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)
+    bounds = limits(memory=memory, cpus=cpus, pids=pids, disk=disk)
     if fetch:
         from repro.workflows.fatten import whole_copy
 
-        path = whole_copy(path, context.environ(), observer)
+        path = whole_copy(
+            path, context.environ(), observer, engine=engine, limits=bounds,
+            full_seal=_full(require_seal),
+        )  # fmt: skip
     document, reproduced = verify_and_report(
         VerifyRequest(
             archive=path,
@@ -137,7 +141,7 @@ def verify(
             machine=context.machine(),
             required=outcome_of(require),
             timeout=timeout,
-            limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
+            limits=bounds,
             engine=engine,
             network=context.network(network),
             full_seal=_full(require_seal),

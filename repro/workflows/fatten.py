@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from repro.errors import ArchiveError, RemoteError, StorageError, UsageError
 from repro.image.pieces import Piece, Pool
 from repro.image.rebuilding import Rebuilt, Sources, rebuild, unpack_without_bytecode
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.oci import ANNOTATION_TOC, COMPRESSION, TOC, Descriptor, Layer
 from repro.model.thin import Part, Thin, ThinArtifact, ThinLayer
 from repro.model.thin_media import THIN
@@ -22,7 +23,7 @@ from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.files import private_folder
 from repro.primitives.frames import decompressed
 from repro.primitives.frozen import frozen
-from repro.primitives.tarread import Limits
+from repro.primitives.tarread import Limits as TarLimits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
 from repro.runtime.choose import choose
@@ -38,17 +39,18 @@ from repro.workflows.rewriting import carried
 from repro.workflows.sealed_bytecode import Job, compile_sealed
 from repro.workflows.thin import job_of, source_name
 from repro.workflows.thin_fetch import fetch_all
+from repro.workflows.verify import check_full
 
 RECOMPRESSED = "org.repro.recompressed-from"
 """On a layer whose plain bytes are the same and whose blob could not be had again: the digest
 of the blob that it had."""
-_LIMITS = Limits()
+_LIMITS = TarLimits()
 
 
 @frozen
 class FattenRequest:
     """``folders`` hold wheels and Debian packages and are looked through first; ``offline`` asks
-    nobody else."""
+    nobody else. ``limits`` and ``full_seal`` hold for the image's interpreter where it compiles."""
 
     archive: Path
     output: Path
@@ -56,6 +58,8 @@ class FattenRequest:
     folders: tuple[Path, ...] = ()
     offline: bool = False
     engine: str | None = None
+    limits: Limits = NO_LIMITS
+    full_seal: bool = False
 
 
 @frozen
@@ -124,10 +128,19 @@ def fatten(request: FattenRequest, observer: Observer = silent) -> Fattened:
         )
 
 
-def whole_copy(path: Path, environ: Mapping[str, str], observer: Observer = silent) -> Path:
+def whole_copy(
+    path: Path,
+    environ: Mapping[str, str],
+    observer: Observer = silent,
+    *,
+    engine: str | None = None,
+    limits: Limits = NO_LIMITS,
+    full_seal: bool = False,
+) -> Path:
     """The archive itself when it is whole, else a whole one made of it in this user's cache.
 
-    It is known by the thin file's own bytes. Raises what ``fatten`` raises.
+    It is known by the thin file's own bytes. Whoever verifies a stranger's archive under limits
+    has its interpreter compile under the same ones. Raises what ``fatten`` raises.
     """
     with Archive.open(path, thin=True) as archive:
         if not archive.omitted:
@@ -142,7 +155,13 @@ def whole_copy(path: Path, environ: Mapping[str, str], observer: Observer = sile
             return place
     except OSError as error:
         raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
-    fatten(FattenRequest(archive=path, output=place, environ=environ), observer)
+    fatten(
+        FattenRequest(
+            archive=path, output=place, environ=environ, engine=engine, limits=limits,
+            full_seal=full_seal,
+        ),
+        observer,
+    )  # fmt: skip
     return place
 
 
@@ -267,6 +286,9 @@ class _Work:
         """Compile in the image as far as it is there: all but the bytecode."""
         started = time.monotonic()
         sandbox = choose(self._request.engine, proofs(self._request.environ))
+        limits = self._request.limits
+        if self._request.full_seal:
+            check_full(sandbox.seal("none", limits))
         place = self._folder / f"compile-{version.tag}"
         place.mkdir()
         missing = {each.layer.diff_id: each for each in self._missing}
@@ -284,7 +306,7 @@ class _Work:
                     untar(stream, form, target, layer.diff_id, _LIMITS)
         run = place / "run"
         run.mkdir()
-        made = compile_sealed(sandbox, folders, programs, jobs, run, self._pool)
+        made = compile_sealed(sandbox, folders, programs, jobs, run, self._pool, limits)
         for job, piece in made.items():
             self._bytecode[version.tag, job] = piece
         lost = [job for job in jobs if job not in made]

@@ -19,12 +19,13 @@ from typing import Any, BinaryIO
 from repro.errors import RerunFailed
 from repro.image.pieces import Piece, Pool
 from repro.image.thinning import PYC_HEADER
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import Sandbox, SandboxRequest
 from repro.primitives.aside import Aside
 from repro.primitives.frozen import frozen
 from repro.primitives.pycache import source_of
 from repro.primitives.texts import printable
-from repro.workflows.rerun import make_layer
+from repro.workflows.rerun import REACHED, make_layer
 
 _TAG = re.compile(r"/.*\.cpython-(\d)(\d+)(?:\.opt-([12]))?\.pyc")
 _PROGRAM = re.compile(r"/(?:[^/]+/)*bin/python(\d\.\d+)")
@@ -126,17 +127,20 @@ def compile_sealed(
     jobs: Sequence[Job],
     folder: Path,
     pool: Pool,
+    limits: Limits = NO_LIMITS,
 ) -> dict[Job, Piece]:
     """Compile modules of an unpacked image; the code of those that have the expected size.
 
-    ``folder`` is an existing empty one for the sandbox. Raises RuntimeUnavailable, RerunFailed.
+    ``folder`` is an existing empty one for the sandbox; ``limits`` hold for each interpreter.
+    Raises RuntimeUnavailable, RerunFailed.
     """
     make_layer(folder)
     found: dict[Job, Piece] = {}
     for number, program in enumerate(programs):
         own = [job for job in jobs if job.program == number]
         if own:
-            _compile(sandbox, layers, program, own, folder, partial(_keep, own, pool, found))
+            keep = partial(_keep, own, pool, found)
+            _compile(sandbox, layers, program, own, folder, keep, limits)
     return found
 
 
@@ -169,6 +173,7 @@ def _compile(
     jobs: Sequence[Job],
     folder: Path,
     keep: Any,
+    limits: Limits,
 ) -> None:
     reading, writing = os.pipe()
     with contextlib.ExitStack() as stack:
@@ -191,6 +196,7 @@ def _compile(
                 stdout=writing,
                 stderr=log.fileno(),
                 timeout=_TIMEOUT,
+                limits=limits,
             )
         )
         ended()
@@ -198,8 +204,10 @@ def _compile(
             log.seek(0)
             tail = log.read(4096).decode("utf-8", "replace").splitlines()[-5:]
             raise RerunFailed(
-                f"{printable(program)} of the image cannot compile bytecode (exit {result.exit})",
+                f"{printable(program)} of the image cannot compile bytecode "
+                f"({REACHED[result.reached] if result.reached else f'exit {result.exit}'})",
                 details=[printable(line) for line in tail],
+                hint="give it more: --memory, --pids, --disk" if result.reached else None,
                 slug="bytecode",
             )
 

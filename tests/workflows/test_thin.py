@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from repro.errors import NotWhole, RemoteError, UsageError
+from repro.cli.verify import register
+from repro.errors import ArchiveError, NotWhole, RemoteError, UsageError
 from repro.image.build import build_layer
 from repro.model.entry import LayerKind
 from repro.store.archive import Archive
-from repro.workflows.fatten import RECOMPRESSED, whole_copy
+from repro.workflows.fatten import RECOMPRESSED, FattenRequest, whole_copy
 from repro.workflows.inspect import inspect
 from repro.workflows.locks import write_locks
 from repro.workflows.thin import ThinRequest, thin
@@ -264,6 +267,30 @@ def test_whole_copies_are_known_by_the_thin_files_own_bytes(lab: ThinLab) -> Non
     lab.tamper(lambda document: document["fat"].update(size=1))
     with pytest.raises(RemoteError):
         whole_copy(lab.thin, lab.environ)
+
+
+def test_a_whole_copy_is_made_under_the_limits_of_the_verification(
+    lab: ThinLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's interpreter compiles: with the engine, limits and seal that were asked for."""
+    lab.make()
+    lab.make_thin()
+    asked: list[FattenRequest] = []
+
+    def seen(request: FattenRequest, observer: object) -> None:
+        asked.append(request)
+        request.output.write_bytes(b"whole")
+
+    monkeypatch.setattr("repro.workflows.fatten.fatten", seen)
+    words = ["--fetch", "--engine", "crun", "--memory", "1G", "--require-seal", "full"]
+    environ = {**os.environ, **lab.environ}
+    monkeypatch.setattr("repro.cli.context.environ", lambda: environ)
+    app = typer.Typer()
+    register(app)
+    ended = CliRunner().invoke(app, [str(lab.thin), *words])
+    assert isinstance(ended.exception, ArchiveError)  # what was made here is none
+    (request,) = asked
+    assert request.engine == "crun" and request.limits.memory == 10**9 and request.full_seal
 
 
 def test_versions_share_what_is_made_again(lab: ThinLab) -> None:

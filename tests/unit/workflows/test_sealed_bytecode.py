@@ -98,6 +98,20 @@ def test_an_interpreter_that_sends_nonsense(tmp_path: Path, script: str) -> None
         assert found == {}
 
 
+def test_it_is_held_to_limits_and_says_which_it_reached(tmp_path: Path) -> None:
+    class Greedy(HostSandbox):
+        def run(self, request: SandboxRequest) -> SandboxResult:
+            self.requests.append(request)
+            return SandboxResult(exit=137, reached="disk", cost=Cost(wall=0.0))
+
+    box, limits = Greedy(tmp_path), Limits(memory=1 << 30, disk=1 << 20)
+    (tmp_path / "run").mkdir()
+    job = Job(source="/a.py", optimize=0, program=0, size=1)
+    with Pool(tmp_path) as pool, pytest.raises(RerunFailed, match="disk than its limit") as caught:
+        compile_sealed(box, [tmp_path], ["/p"], [job], tmp_path / "run", pool, limits)
+    assert box.requests[0].limits == limits and "--disk" in str(caught.value.hint)
+
+
 def test_a_failing_interpreter_is_named(tmp_path: Path) -> None:
     jobs = [Job(source="/a.py", optimize=0, program=0, size=7)]
     with pytest.raises(RerunFailed, match="python3.11") as caught:
