@@ -24,7 +24,7 @@ from repro.primitives.texts import printable
 EPILOG = (
     "Exit codes: 0 done or reproduced; 1 not reproduced; 2 usage; 3 project or repro.yml; "
     "4 archive damaged or hostile; 5 the run failed; 6 no usable engine; 7 network; "
-    "8 signature; 70 a bug of repro; 130 interrupted."
+    "8 access refused; 70 a bug of repro; 130 interrupted."
 )
 
 

@@ -22,6 +22,7 @@ What is removed is unpacked again when it is needed. Layers in use by a running 
   repro cache check            hash all layers again, remove damaged ones
   repro cache gc --keep 5GB    remove the longest unused
   repro cache limit 20GB       keep a limit after each verification, run and snapshot
+  repro cache limit none       lift it
 """
 
 _JSON = typer.Option(False, "--json", help="Print one JSON document.")
@@ -64,7 +65,7 @@ def check(
 
 
 def gc(
-    keep: str = typer.Option("0", "--keep", metavar="SIZE", help="Bytes that may stay [0]."),
+    keep: str = typer.Option("0", "--keep", metavar="SIZE", help="Bytes that may stay."),
     json_: bool = _JSON,
 ) -> None:
     """Remove layers."""

@@ -18,7 +18,6 @@ HELP = """Write an archive's image in the forms that other tools take.
   repro export paper.repro --apptainer paper.def --docker image.tar
   repro export paper.repro --dockerfile Dockerfile
   repro export paper.repro --devcontainer desk    (VS Code and others: Reopen in Container)
-
   repro export paper.repro --env folder           (pylock.toml, requirements.txt, apt.txt …)
 """
 

@@ -49,6 +49,8 @@ def extract(
 
     observer = observer_for(quiet=quiet)
     if file is not None:
+        if folder is not None or results or locks:
+            raise UsageError("--file takes out one file: -o FILE says where, or stdout")
         _file(archive, file, output, json_, insecure, quiet)
         return
     if folder is None or output is not None:

@@ -112,6 +112,7 @@ def verify(
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
 ) -> None:
     """Verify (help text: HELP)."""
+    from repro.errors import UsageError
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.reporting import Reports, verify_and_report
@@ -122,6 +123,8 @@ def verify(
         codechecker=codechecker, now=context.created(),
     )  # fmt: skip
     _check_folders(reports.files)
+    if codechecker is not None and codecheck is None:
+        raise UsageError("--codechecker goes with --codecheck FILE")
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)

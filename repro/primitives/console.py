@@ -32,7 +32,7 @@ def lent(near: int, out: int) -> Iterator[int]:
     handler = signal.signal(signal.SIGWINCH, lambda *_: _same_size(near, master))
     _same_size(near, master)
     thread = threading.Thread(target=_carry, args=(near, out, master, ends), daemon=True)
-    tty.setraw(near)
+    tty.setraw(near, termios.TCSADRAIN)  # what was typed meanwhile is the program's
     thread.start()
     try:
         yield slave

@@ -18,7 +18,7 @@ _WIDE = 6.6
 def badge_svg(document: Mapping[str, Any]) -> str:
     """The badge of a ``repro.verify/1`` document.
 
-    Colour and word follow the verdict; a partial one says so. Its title has name, counts
+    Colour and word follow the verdict; a partial one says so, and an open network. Its title has name, counts
     and digest for those who do not see it.
     """
     count, archive = tally(document), document.get("archive") or {}
@@ -26,7 +26,8 @@ def badge_svg(document: Mapping[str, Any]) -> str:
     if not count.reproduced and tone in ("good", "near"):
         tone = "bad"
     right = f"{count.partial}, {count.word}" if count.partial else count.word
-    if count.partial and tone == "good":
+    right = f"{right}, network open" if count.open else right
+    if (count.partial or count.open) and tone == "good":
         tone = "near"
     title = (
         f"{archive.get('name', '')} reruns: {right}. {count.sentence}. {archive.get('digest', '')}"

@@ -14,6 +14,7 @@ class Tally:
     """How many required outputs there are, and how many of them meet the bar.
 
     ``partial`` is ``partial: N of M outputs`` where not all outputs were judged, else empty.
+    ``open`` is True when the rerun could reach a network.
     """
 
     verdict: str
@@ -22,6 +23,7 @@ class Tally:
     required: int
     reproduced: bool
     partial: str
+    open: bool = False
 
     @property
     def word(self) -> str:
@@ -38,7 +40,9 @@ class Tally:
             f"{self.good} of {self.required} required outputs meet the bar "
             f"“{self.bar}” or better: {done}"
         )
-        return f"{self.partial}; {text} (of what was judged)" if self.partial else text
+        if self.partial:
+            text = f"{self.partial}; {text} (of what was judged)"
+        return f"{text}; the network was open" if self.open else text
 
 
 def tally(document: Mapping[str, Any]) -> Tally:
@@ -52,4 +56,5 @@ def tally(document: Mapping[str, Any]) -> Tally:
         required=len(required),
         reproduced=bool(document["reproduced"]),
         partial=str((document.get("partial") or {}).get("text", "")),
+        open=bool((document.get("seal") or {}).get("network")),
     )

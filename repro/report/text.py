@@ -124,7 +124,8 @@ def _verdict(document: Mapping[str, Any], colour: bool) -> str:
     nouns = "output reproduces" if count.required == 1 else "outputs reproduce"
     asked = "" if count.bar == Outcome.CLOSE.value else f" ({count.bar} required)"
     partial = f"   {printable(count.partial)}" if count.partial else ""
-    return f"{word}{partial}   {count.good} of {count.required} {nouns}{asked}"
+    network = "   NETWORK OPEN" if count.open else ""
+    return f"{word}{network}{partial}   {count.good} of {count.required} {nouns}{asked}"
 
 
 def _hints(document: Mapping[str, Any]) -> Iterable[str]:

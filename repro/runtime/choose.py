@@ -63,7 +63,7 @@ def choose(name: str | None = None, proofs: Proofs | None = None) -> Runtime:
             details=[f"{engine}: {reason}" for engine, reason in reasons.items()],
         )
     raise RuntimeUnavailable(
-        "no sandbox works on this machine",
+        "no sandbox works on this machine" if name is None else f"{name} does not work here",
         hint="`repro doctor` says what is missing and how to mend it",
         details=[f"{engine}: {reason}" for engine, reason in reasons.items()],
     )

@@ -75,7 +75,7 @@ def export(request: ExportRequest, observer: Observer = silent) -> list[Path]:
         raise UsageError(
             "nothing was asked for",
             hint="--docker FILE, --oci-dir FOLDER, --rootfs FOLDER, --apptainer FILE, "
-            "--dockerfile FILE, --devcontainer FOLDER",
+            "--dockerfile FILE, --devcontainer FOLDER, --env FOLDER",
         )
     return written
 

@@ -36,6 +36,7 @@ from repro.workflows.editables import name_editables
 from repro.workflows.examining import Examination, ProjectSources
 from repro.workflows.foreseeing import forecast, foreseen
 from repro.workflows.guarding import Guard, recorded_values, refuse_secrets
+from repro.workflows.names import check_tag
 from repro.workflows.notebooks import RUNNER
 from repro.workflows.observing import in_place, lost_figures, observe, run_failed
 from repro.workflows.outputs import (
@@ -120,6 +121,8 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     """
     if request.probe and not request.self_test:
         raise UsageError("--probe compares with the self-test: leave --no-self-test out")
+    if request.tag is not None:
+        check_tag(request.tag)
     root = project_root(request.root)
     findings = survey(root)
     observer(done("scan", findings.sentence()))

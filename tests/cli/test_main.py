@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,27 @@ def test_a_bug_names_a_log(
 @pytest.mark.parametrize("argv", [["nonsense"], ["verify"], ["verify", "--nonsense", "x"]])
 def test_usage(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
     assert run(monkeypatch, *argv) == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["verify", "x.repro", "--codechecker", "A. Person"], "--codecheck FILE"),
+        (["extract", "x.repro", "folder", "--file", "a.csv"], "takes out one file"),
+        (["extract", "x.repro", "--results", "--file", "a.csv"], "takes out one file"),
+        (["snapshot", "--tag", "two words", "--", "false"], "'two words' is no tag"),
+    ],
+)
+def test_what_would_be_ignored_or_come_too_late_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    argv: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *argv) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_no_such_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,15 @@ def test_partial_is_said_and_not_green() -> None:
     assert colours(svg)[1] != "#14713d"
 
 
+def test_an_open_network_is_said_and_not_green() -> None:
+    document = report_sample.document()
+    document.update(verdict="identical", reproduced=True)
+    document["seal"]["network"] = True
+    svg = ET.fromstring(badge_svg(document))
+    assert [t.text for t in svg.iter(f"{SVG}text")][1] == "identical, network open"
+    assert colours(svg)[1] != "#14713d"
+
+
 def test_nothing_is_loaded_and_nothing_acts() -> None:
     svg = badge("identical", name='</title><script>x()</script>\x1b"&')
     raw = ET.tostring(svg, "unicode")

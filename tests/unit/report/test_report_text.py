@@ -7,6 +7,7 @@ import report_sample
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison, OutputVerdict, Verdict
 from repro.report.jsondoc import outcome_document
+from repro.report.tally import tally
 from repro.report.text import detail, verdict_lines
 
 
@@ -84,3 +85,11 @@ def test_the_likely_reason_of_a_difference_is_told() -> None:
     }
     assert detail(output) == "row 2: number differs, by the factor 1000: perhaps another unit"
     assert "perhaps" not in detail({**output, "verdict": "close"})
+
+
+def test_an_open_network_stands_in_the_verdict() -> None:
+    found = document(("a.csv", Outcome.IDENTICAL))
+    assert "NETWORK" not in verdict_lines(found)
+    found["seal"] = {"network": True}
+    assert verdict_lines(found).splitlines()[-1].startswith("IDENTICAL   NETWORK OPEN   1 of 1")
+    assert tally(found).sentence.endswith("; the network was open")

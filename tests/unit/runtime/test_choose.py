@@ -61,7 +61,7 @@ def test_reasons_when_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_named_engine_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Broken(), Fine())
-    with pytest.raises(RuntimeUnavailable):
+    with pytest.raises(RuntimeUnavailable, match="broken does not work here"):
         module.choose("broken")
     with pytest.raises(UsageError):
         module.choose("dockr")
