@@ -12,6 +12,7 @@ from repro.workflows.container_runs import running, start, wait
 from repro.workflows.containers import opened, shelf
 from repro.workflows.jupyter import (
     NONE_HERE,
+    TAIL,
     Address,
     Link,
     failed,
@@ -42,17 +43,24 @@ def serve_container(
     link = Link()
     with relayed(link, port) as relay:
         for python in interpreters(claims):
-            begun = start(environ, name, launching(python, claims).argv, now, observer)
             said = bytearray()
+
+            def hear(data: bytes, said: bytearray = said) -> None:
+                said += data
+                del said[:-TAIL]
+
             try:
+                begun = start(environ, name, launching(python, claims).argv, now, observer)
                 with ushered(link, relay, ready, observer, partial(_init, link, environ, name)):
-                    code = wait(begun, said.extend)
+                    code = wait(begun, hear)
             except (Interrupted, KeyboardInterrupt):
                 return 0
-            except RunFailed:
-                if link.answered:
+            except RunFailed as error:
+                # An engine that says at once that the image has no such program, or a run that
+                # ended without a status.
+                if link.answered or error.slug not in ("rerun-command", RunFailed.slug):
                     raise
-                continue  # this interpreter is not in the image
+                continue
             finally:
                 link.init = None
             if link.answered:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import socket
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from repro.errors import Interrupted, ReproError, RerunFailed, UsageError
 from repro.model.ports import SandboxResult
@@ -36,7 +38,8 @@ _PAUSE = 0.1  # seconds between two looks
 _SLOW = 60.0  # seconds after which one is told that nothing answers yet
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _SAID = re.compile(rb"(jupyterlab|notebook|nbclassic|jupyter_server) ([0-9a-f]{48})")
-_TAIL = 4096
+TAIL = 4096
+"""Bytes of a server's log that are kept: it may serve, and talk, for weeks."""
 
 
 @frozen
@@ -64,7 +67,7 @@ def serve(
             result = _first(run, link, log.fileno(), during)
         if result is not None and not link.answered:
             how = REACHED[result.reached] if result.reached else f"ended with status {result.exit}"
-            raise failed(how, (run.folder / "log").read_bytes())
+            raise failed(how, _end_of(run.folder / "log"))
         exit_status = 0 if result is None else result.exit
         return RunEnded(exit=exit_status, written=keep(request, run, observer), seal=run.seal)
 
@@ -198,11 +201,17 @@ def launching(python: str, claims: Claims) -> Step:
     return Step(name="jupyter", argv=argv)
 
 
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+        return stream.read(TAIL)
+
+
 def failed(how: str, said: bytes) -> RerunFailed:
     """The error of a server that ended too early; ``said`` is its log."""
     return RerunFailed(
         f"the Jupyter server {how} before it answered",
-        details=said[-_TAIL:].decode("utf-8", "replace").splitlines()[-20:],
+        details=said[-TAIL:].decode("utf-8", "replace").splitlines()[-20:],
         hint="`repro run --shell` shows what the image holds",
         slug="jupyter",
     )
