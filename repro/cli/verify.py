@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from repro.cli.render import observer_for
 
 if TYPE_CHECKING:
     from repro.model.outcome import Outcome
+    from repro.workflows.reporting import Reports
 
 HELP = """Rerun an archive sealed and compare its results with the recorded ones.
 
@@ -57,11 +57,13 @@ def _full(text: str) -> bool:
     return text == "full"
 
 
-def _check_folders(files: Mapping[str, Path]) -> None:
-    """A run of hours must not end at a folder that is not there."""
+def _check_reports(reports: Reports) -> None:
+    """A run of hours must not end at a folder that is not there, or without what was asked."""
     from repro.errors import UsageError
 
-    for kind, file in files.items():
+    if reports.codechecker is not None and reports.codecheck is None:
+        raise UsageError("--codechecker goes with --codecheck FILE")
+    for kind, file in reports.files.items():
         if not file.parent.is_dir():
             raise UsageError(f"there is no folder {file.parent} for the {kind}")
 
@@ -112,7 +114,6 @@ def verify(
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Say more."),
 ) -> None:
     """Verify (help text: HELP)."""
-    from repro.errors import UsageError
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
     from repro.workflows.reporting import Reports, verify_and_report
@@ -122,9 +123,7 @@ def verify(
         html=report, junit=junit, markdown=markdown, codecheck=codecheck, badge=badge,
         codechecker=codechecker, now=context.created(),
     )  # fmt: skip
-    _check_folders(reports.files)
-    if codechecker is not None and codecheck is None:
-        raise UsageError("--codechecker goes with --codecheck FILE")
+    _check_reports(reports)
     own = {k: repr(v) for k, v in (("rtol", rtol), ("atol", atol)) if v is not None}
     observer = observer_for(quiet=quiet, verbose=verbose)
     path, tag = local_archive(archive, context.environ(), insecure=insecure, observer=observer)

@@ -13,13 +13,16 @@ from repro.runtime.watch import Watch
 LAUNCHER = """
 import json, os, sys, time
 status = int(sys.argv[1])
+named, name = os.pipe()
 child = os.fork()
 if child == 0:
     os.setsid()
     os.close(status)
+    os.read(named, 1)
+    print(os.getpid(), flush=True)
     time.sleep(600)
 os.write(status, json.dumps({"child-pid": child}).encode() + b"\\n")
-print(child, flush=True)
+os.write(name, b".")
 time.sleep(600)
 """
 
