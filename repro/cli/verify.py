@@ -77,6 +77,15 @@ def _schema(asked: bool) -> None:
         raise typer.Exit
 
 
+_SCHEMA = typer.Option(
+    False,
+    "--schema",
+    callback=_schema,
+    is_eager=True,
+    help="Print the JSON Schema of repro.verify/1 and exit.",
+)
+
+
 def verify(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     require: str = typer.Option("close", help="The bar: identical, equivalent or close."),
@@ -101,13 +110,7 @@ def verify(
     rtol: float | None = typer.Option(None, help=_OWN_HELP.format("relative")),
     atol: float | None = typer.Option(None, help=_OWN_HELP.format("absolute")),
     json_: bool = typer.Option(False, "--json", help="Print one JSON document (repro.verify/1)."),
-    schema: bool = typer.Option(
-        False,
-        "--schema",
-        callback=_schema,
-        is_eager=True,
-        help="Print the JSON Schema of repro.verify/1 and exit.",
-    ),
+    schema: bool = _SCHEMA,
     fetch: bool = typer.Option(False, "--fetch", help=_FETCH_HELP),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the verdict."),
