@@ -26,6 +26,7 @@ from repro.primitives.texts import human_size, printable
 from repro.store.pins import Pins
 from repro.store.stamps import is_untouched, stamp_file, write_stamp
 from repro.store.telling import Telling
+from repro.store.unpacked import disk_usage, lay_aside, time_of
 
 _MARGIN = 64 << 20
 _READ = 1 << 20
@@ -192,13 +193,15 @@ class Cache:
             if self._usable(place):
                 _hash(blobs, layer, self._given_up)
             else:
-                self._make(blobs, layer, place, observer)
+                self._make(blobs, layer, place, use, observer)
         except OSError as error:
             raise _refusal(self._layers.parent, error.strerror or "cannot be used") from None
         _IN_USE.setdefault(source, set()).add(self._held)
         return place
 
-    def _make(self, source: LayerSource, layer: Layer, place: Path, observer: Observer) -> None:
+    def _make(
+        self, source: LayerSource, layer: Layer, place: Path, use: int, observer: Observer
+    ) -> None:
         """Unpack, one process at a time; a dead process's lock is gone with it."""
         lock = os.open(place.with_name(f"{place.name}.make"), _LOCK, 0o600)
         try:
@@ -206,7 +209,7 @@ class Cache:
             if self._usable(place):
                 _hash(source, layer, self._given_up)
             else:
-                self._unpack(source, layer, place, observer)
+                self._unpack(source, layer, place, use, observer)
         finally:
             os.close(lock)
 
@@ -220,7 +223,7 @@ class Cache:
             CachedLayer(
                 diff_id=Digest(place.name),
                 size=self._size(place),
-                used=_time(self._marker(place), place),
+                used=time_of(self._marker(place), place),
                 ready=self._state(place) == _boot() != "",
                 in_use=self._in_use(Digest(place.name)),
             )
@@ -317,7 +320,7 @@ class Cache:
         note = place.with_name(f"{place.name}.size")
         with contextlib.suppress(OSError, ValueError):
             return int(note.read_text())
-        size = _disk_usage(place)
+        size = disk_usage(place)
         if self._state(place):
             with contextlib.suppress(OSError), open(os.open(note, _MARK, 0o600), "w") as stream:
                 stream.write(str(size))
@@ -339,7 +342,7 @@ class Cache:
         if self._state(place) == _boot() and is_untouched(place):
             return
         write_stamp(place)
-        used = _time(marker, place)
+        used = time_of(marker, place)
         with open(os.open(marker, _MARK, 0o600), "w") as stream:
             stream.write(_boot())
         os.utime(marker, (used, used))
@@ -365,12 +368,14 @@ class Cache:
         os.utime(marker)
         return True
 
-    def _unpack(self, source: LayerSource, layer: Layer, place: Path, observer: Observer) -> None:
+    def _unpack(
+        self, source: LayerSource, layer: Layer, place: Path, use: int, observer: Observer
+    ) -> None:
         marker = place.with_name(f"{place.name}.ok")
         marker.unlink(missing_ok=True)
         place.with_name(f"{place.name}.size").unlink(missing_ok=True)
         stamp_file(place).unlink(missing_ok=True)
-        remove_tree(place)
+        lay_aside(place, use)
         compression = COMPRESSION.get(layer.descriptor.media_type)
         if compression is None:
             shown = printable(layer.descriptor.media_type, 80)
@@ -401,7 +406,7 @@ class Cache:
                 place.with_name(f"{place.name}.size").unlink(missing_ok=True)
                 stamp_file(place).unlink(missing_ok=True)
             remove_tree(place)
-            return freed - _disk_usage(place)
+            return freed - disk_usage(place)
         except BlockingIOError:
             return 0
         finally:
@@ -430,23 +435,6 @@ def _is_good(place: Path, diff_id: Digest) -> bool:
         return folder_digest(place) == diff_id
     except OSError:  # what cannot be read is damaged
         return False
-
-
-def _time(*places: Path) -> float:
-    """The modification time of the first that is there."""
-    for place in places:
-        with contextlib.suppress(OSError):
-            return place.lstat().st_mtime
-    return 0.0
-
-
-def _disk_usage(folder: Path) -> int:
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total
 
 
 def _fill(source: LayerSource, layer: Layer, compression: str, folder: Path) -> None:

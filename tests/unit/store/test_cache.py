@@ -54,6 +54,40 @@ def test_modes_do_not_depend_on_the_umask(archive: Path, tmp_path: Path) -> None
     assert modes[0] == modes[1]
 
 
+def test_a_changed_layer_stays_whole_for_who_runs_over_it(archive: Path, tmp_path: Path) -> None:
+    """Another process unpacks it anew: under the first one nothing disappears."""
+    root = tmp_path / "cache"
+    with Archive.open(archive) as opened:
+        version = opened.version(None)
+        first = Cache(root)
+        place = first.layers(opened, version)[3]
+        below = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        program = f"{ROOT[1:]}/analysis.py"
+        os.utime(place / program)  # a backup program that puts times back, say
+        with Cache(root) as other:
+            assert other.layers(opened, version)[3] == place
+        assert place.stat().st_ino != os.fstat(below).st_ino
+        assert os.stat(program, dir_fd=below).st_size == len(b"print(1)\n")
+        os.close(below)
+        assert len(list((root / "layers").glob(".unpack-*"))) == 1
+        first.close()
+    del first, other, opened, version
+    gc.collect()
+    Cache(root).gc(keep=1 << 40)
+    assert not list((root / "layers").glob(".unpack-*")) and (place / program).exists()
+
+
+def test_a_changed_layer_that_nobody_uses_goes_at_once(archive: Path, tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    for _ in range(2):
+        with Archive.open(archive) as opened, Cache(root) as cache:
+            place = cache.layers(opened, opened.version(None))[3]
+        del cache, opened
+        gc.collect()
+        os.utime(place / ROOT[1:] / "analysis.py")
+        assert not list((root / "layers").glob(".unpack-*"))
+
+
 def test_a_layer_there_already_does_not_hide_a_damaged_blob(archive: Path, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     with Archive.open(archive) as opened:
