@@ -72,5 +72,5 @@ def _lists(path: Path, tag: str | None, folder: Path) -> list[Path]:
     """What `repro extract --locks` writes, in one go with other forms."""
     from repro.workflows.locks import write_locks
 
-    lists = write_locks(path, tag, folder, force=False)
+    lists = write_locks(path, tag, folder, force=None)
     return [*(folder / each.name for each in lists), folder / "lock.json"]

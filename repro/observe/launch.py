@@ -356,8 +356,9 @@ def find_program(
             f"{found} cannot be executed", hint=f"chmod +x {found}, or name its interpreter",
             slug="command",
         )  # fmt: skip
-    raise ProjectError(
-        f"there is no command {word!r}",
-        hint="check the spelling and your PATH" if "/" not in word else None,
-        slug="command",
-    )
+    hint = None
+    if "/" not in word:
+        hint = "check the spelling and your PATH"
+        if os.path.isfile(os.path.join(cwd, word)):
+            hint = f"a file of the folder is run as ./{word}, or by naming its interpreter"
+    raise ProjectError(f"there is no command {word!r}", hint=hint, slug="command")

@@ -10,7 +10,7 @@ from repro.model.outcome import Outcome
 from repro.model.verdict import Verdict
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
-from repro.workflows.names import parse_reference
+from repro.workflows.names import no_file, parse_reference
 
 
 def diff(old: str, new: str, required: Outcome) -> Verdict:
@@ -44,7 +44,7 @@ def _kind(text: str) -> str:
         return "archive"
     if path.exists():
         return "file"
-    raise UsageError(f"there is no {printable(text)}", slug="no-file")
+    raise no_file(f"there is no {printable(text)}", text)
 
 
 def _article(kind: str) -> str:

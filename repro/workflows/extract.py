@@ -61,13 +61,17 @@ def extract(
         return _project(chosen, recording.claims.root, target)
 
 
-def new_folder(target: Path, force: bool) -> Path:
-    """``target``, made when it is not there. Raises UsageError when it holds something."""
+def new_folder(target: Path, force: bool | None) -> Path:
+    """``target``, made when it is not there. Raises UsageError when it holds something.
+
+    ``force`` is None where the command line has no --force, so that none is advised.
+    """
     if target.exists() and not target.is_dir():
         raise UsageError(f"{printable(str(target))} is not a folder")
     if target.is_dir() and any(target.iterdir()) and not force:
         raise UsageError(
-            f"{printable(str(target))} is not empty", hint="name a new folder, or add --force"
+            f"{printable(str(target))} is not empty",
+            hint="name a new folder" if force is None else "name a new folder, or add --force",
         )
     target.mkdir(parents=True, exist_ok=True)
     return target

@@ -13,7 +13,7 @@ from repro.store.archive import Archive
 from repro.workflows.extract import new_folder
 
 
-def write_locks(path: Path, tag: str | None, folder: Path, *, force: bool) -> list[LockList]:
+def write_locks(path: Path, tag: str | None, folder: Path, *, force: bool | None) -> list[LockList]:
     """Write the lists, and the lock itself as ``lock.json``, into a folder; the lists.
 
     They are made from the lock that the archive holds: nothing is looked up, no clock.

@@ -12,7 +12,7 @@ from repro.primitives.texts import printable
 
 
 def parse_reference(text: str) -> tuple[Path, str | None]:
-    """The file and the tag (None: the version added last).
+    """The file and the tag (None: the default version).
 
     A file whose name holds a colon wins over a tag. Raises UsageError when there is no
     such file.
@@ -28,7 +28,15 @@ def parse_reference(text: str) -> tuple[Path, str | None]:
             f"{printable(text)} is a folder, not an archive",
             hint="to make one: repro snapshot -C FOLDER -- COMMAND",
         )
-    raise UsageError(f"there is no file {printable(text)}", slug="no-file")
+    raise no_file(f"there is no file {printable(text)}", text)
+
+
+def no_file(message: str, text: str) -> UsageError:
+    """What is said when ``text`` names no file: where it lies on a registry, how it comes here."""
+    hint = None
+    if text.startswith("oci://"):
+        hint = f"this command takes files: repro pull {printable(text)} -o FILE.repro fetches one"
+    return UsageError(message, hint=hint, slug="no-file")
 
 
 def whole_file(text: str) -> Path:

@@ -135,6 +135,23 @@ def test_what_would_be_ignored_or_come_too_late_is_refused_at_once(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("argv", [["log"], ["diff", "oci://h.invalid/a:v1"]])
+def test_who_takes_no_registry_says_how_to_fetch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    assert run(monkeypatch, *argv, "oci://h.invalid/a:v1") == 2
+    assert "repro pull oci://h.invalid/a:v1 -o FILE" in capsys.readouterr().err
+
+
+def test_a_script_of_the_folder_is_no_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "go.sh").write_text("#!/bin/sh\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "snapshot", "--", "go.sh") == 3
+    assert "is run as ./go.sh" in capsys.readouterr().err
+
+
 def test_no_such_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "inspect", "nothing-here.repro") == 2
     assert "there is no file nothing-here.repro" in capsys.readouterr().err

@@ -74,8 +74,9 @@ def test_nothing_asked_for_or_a_place_that_is_taken(archive: Path, tmp_path: Pat
     (tmp_path / "full").mkdir()
     (tmp_path / "full/x").write_text("mine")
     for form in ("rootfs", "oci_dir"):
-        with pytest.raises(UsageError, match="not empty"):
+        with pytest.raises(UsageError, match="not empty") as caught:
             export(wanted(archive, **{form: tmp_path / "full"}))
+        assert caught.value.hint == "name a new folder"  # there is no --force here
     assert (tmp_path / "full/x").read_text() == "mine"
 
 
