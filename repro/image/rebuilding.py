@@ -13,6 +13,7 @@ from repro.image.pieces import Piece, Pool
 from repro.image.thinning import PYC_HEADER
 from repro.model.oci import Layer, text, whole
 from repro.model.thin import Part
+from repro.primitives.chunks import Chunks
 from repro.primitives.digest import Digest
 from repro.primitives.frames import FrameWriter
 from repro.primitives.frozen import frozen
@@ -153,31 +154,21 @@ class _Rest:
     """The rest from the front; ``last`` are the bytes taken last, as many as a pyc's header."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._chunk = memoryview(b"")
+        self._chunks = Chunks(chunks)
         self.last = b""
 
     def take(self, count: int) -> Iterator[bytes]:
         while count:
-            if not self._fill():
+            piece = bytes(self._chunks.some(count))
+            if not piece:
                 raise ArchiveError("the rest of a thin layer is too short", slug="thin-mismatch")
-            piece = bytes(self._chunk[:count])
-            self._chunk = self._chunk[len(piece) :]
             count -= len(piece)
             self.last = (self.last + piece[-PYC_HEADER:])[-PYC_HEADER:]
             yield piece
 
     def end(self) -> None:
-        if self._fill():
+        if self._chunks.some():
             raise ArchiveError("the rest of a thin layer is too long", slug="thin-mismatch")
-
-    def _fill(self) -> bool:
-        while not self._chunk:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return False
-            self._chunk = memoryview(chunk)
-        return True
 
 
 class _Stream(io.RawIOBase):
@@ -185,8 +176,7 @@ class _Stream(io.RawIOBase):
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         super().__init__()
-        self._chunks = iter(chunks)
-        self._chunk = memoryview(b"")
+        self._chunks = Chunks(chunks)
 
     def readable(self) -> bool:
         """Always."""
@@ -195,12 +185,6 @@ class _Stream(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         """Fill ``buffer`` from the current chunk; 0 at the end."""
         view = memoryview(buffer)  # type: ignore[arg-type]
-        while not self._chunk:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._chunk = memoryview(chunk)
-        count = min(len(view), len(self._chunk))
-        view[:count] = self._chunk[:count]
-        self._chunk = self._chunk[count:]
-        return count
+        piece = self._chunks.some(len(view))
+        view[: len(piece)] = piece
+        return len(piece)

@@ -15,6 +15,7 @@ from repro.model.oci import LAYER_ZSTD, Descriptor, Layer, text, whole
 from repro.model.thin import Part, recipe_json
 from repro.model.thin_media import RECIPE, REST
 from repro.primitives.canonical import dump
+from repro.primitives.chunks import Chunks
 from repro.primitives.digest import Digest
 from repro.primitives.files import atomic_write
 from repro.primitives.frames import FRAME, FrameWriter, decompressed
@@ -132,8 +133,7 @@ class _Cut:
     """The plain bytes from the front: each is kept in the rest, or left out."""
 
     def __init__(self, chunks: Iterator[bytes], rest: FrameWriter) -> None:
-        self._chunks = chunks
-        self._chunk = memoryview(b"")
+        self._chunks = Chunks(chunks)
         self._rest = rest
         self._kept = 0
         self._parts: list[Part] = []
@@ -157,10 +157,9 @@ class _Cut:
 
     def keep_all(self) -> None:
         """Everything that is left goes into the rest."""
-        while self._fill():
-            self.put(bytes(self._chunk))
-            self.position += len(self._chunk)
-            self._chunk = memoryview(b"")
+        while piece := self._chunks.some():
+            self.put(bytes(piece))
+            self.position += len(piece)
 
     def leave(self, part: Part) -> None:
         """Bytes that were taken lie elsewhere."""
@@ -172,21 +171,12 @@ class _Cut:
     def take(self, count: int) -> Iterator[memoryview]:
         """The next bytes, all of which have to be taken."""
         while count:
-            if not self._fill():
+            piece = self._chunks.some(count)
+            if not piece:
                 raise ArchiveError("a layer ends early", slug="archive-truncated")
-            piece = self._chunk[:count]
-            self._chunk = self._chunk[len(piece) :]
             self.position += len(piece)
             count -= len(piece)
             yield piece
-
-    def _fill(self) -> bool:
-        while not self._chunk:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return False
-            self._chunk = memoryview(chunk)
-        return True
 
 
 def _entry(cut: _Cut, entry: Mapping[str, Any], elsewhere: Elsewhere) -> None:
