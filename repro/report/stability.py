@@ -29,9 +29,7 @@ def probe_lines(probe: Mapping[str, Any], *, proposals: bool = True) -> Iterator
         "sealed reruns"
     )
     for output in [o for o in outputs if o.get("class") != _STABLE][:_MOST]:
-        yield f"  {_text(output.get('path'), 120)}: {_text(output.get('says'), 200)}"
-        if output.get("worst") == "close":
-            yield "    within its tolerance"
+        yield f"  {_text(output.get('path'), 120)}: {_text(_said(output), 240)}"
         for place in _tables(output, "places")[:3]:
             yield f"    perhaps {_place(place)} {_text(place.get('text'), 80)}"
     for axis in _tables(probe, "axes"):
@@ -152,13 +150,18 @@ def numerics_lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def stability_text(stability: Mapping[str, Any]) -> str:
-    """``varies with hash seed``, and the first place; not escaped."""
-    said = str(stability.get("says", ""))
+    """``varies with hash seed, within its tolerance``, and the first place; not escaped."""
+    said = _said(stability)
     places = _tables(stability, "places")
     if not places:
         return said
     place = places[0]
     return f"{said}, perhaps {_place(place)} {place.get('text', '')}"
+
+
+def _said(output: Mapping[str, Any]) -> str:
+    said = str(output.get("says", ""))
+    return f"{said}, within its tolerance" if output.get("worst") == "close" else said
 
 
 def probe_section(document: Mapping[str, Any]) -> str:
@@ -170,7 +173,7 @@ def probe_section(document: Mapping[str, Any]) -> str:
     unstable = [output for output in outputs if output.get("class") != _STABLE]
     rows = "".join(
         f'<tr><th scope="row"><code>{esc(o.get("path"), 300)}</code></th>'
-        f"<td>{esc(o.get('says'), 200)}</td><td>{_cells(o)}</td></tr>"
+        f"<td>{esc(_said(o), 240)}</td><td>{_cells(o)}</td></tr>"
         for o in unstable[:_MOST]
     )
     listed = (
