@@ -89,6 +89,7 @@ def test_kill_9_while_packing(data: Lab, tmp_path: Path, count: int) -> None:
 
 def test_another_project_uses_the_layers_of_the_first(lab: Lab, tmp_path: Path) -> None:
     command = ("--", sys.executable, "-I", "-S", "a.py")
+    lab.env["REPRO_CACHE"] = str(tmp_path / "cache")
     lab.write("a.py", "open('out', 'w').write('1')\n")
     first = lab.repro("snapshot", "--no-self-test", "-o", str(lab.archive), *command)
     assert "unchanged" not in first.stderr
