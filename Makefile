@@ -26,7 +26,7 @@ lint: .venv/installed  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## what every change must pass; installs what it needs
-	$(BIN)/python -m pytest -m 'not real and not slow'
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m 'not real and not slow'
 
 test-real: .venv/installed  ## against real engines, registries, foreign analyses, a browser (minutes)
 	$(BIN)/python -m pytest -m 'real and not slow' tests

@@ -174,7 +174,7 @@ class _Carrier:
         """The result, or why there is none."""
         request, watch = self._request, self._watch
         deadline = None if request.timeout is None else started + request.timeout
-        dog = self._begin(group)
+        dog = self._begin(group, deadline)
         ended = watch.ended(deadline, dog.look if dog is not None else None, INTERVAL)
         if not ended:
             watch.kill()
@@ -193,10 +193,13 @@ class _Carrier:
             cost=self._cost(started, group, dog),
         )
 
-    def _begin(self, group: Cgroup | None) -> Watchdog | None:
-        """Put the command where its limits are held, then let it go."""
+    def _begin(self, group: Cgroup | None, deadline: float | None) -> Watchdog | None:
+        """Put the command where its limits are held, then let it go.
+
+        An engine may hang while it makes the command's place: no longer than ``deadline``.
+        """
         request, watch = self._request, self._watch
-        command = self._command() if watch.started() else None
+        command = self._command(deadline) if watch.started() else None
         if command is None and self._load.pid_file is None:
             command = watch.init  # what it starts is held with it, the engine too
         dog = None
@@ -211,15 +214,15 @@ class _Carrier:
         self._let_go()
         if command is not None and request.started is not None and watch.init is not None:
             # Whoever joins now finds the command, not the engine that makes its place.
-            if watch.await_report("started") is not None:
+            if watch.await_report("started", deadline) is not None:
                 request.started(watch.init)
         return dog
 
-    def _command(self) -> int | None:
+    def _command(self, deadline: float | None) -> int | None:
         """The command's process as this machine numbers it."""
         if self._load.pid_file is None:
             return None
-        inner = self._watch.await_report("inner-pid")
+        inner = self._watch.await_report("inner-pid", deadline)
         if inner is None or self._watch.init is None:
             return None
         for pid, _ in processes(self._watch.init):

@@ -162,9 +162,11 @@ class Watch:
             while piece := os.read(self._status, 4096):
                 self._said += piece
 
-    def await_report(self, key: str) -> int | None:
-        """Wait until this is reported; None when all ended without it."""
+    def await_report(self, key: str, deadline: float | None = None) -> int | None:
+        """Wait until this is reported; None when all ended without it, or at ``deadline``."""
         while self._reported(key) is None:
+            if not _wait_for(self._status, deadline):
+                return None
             piece = os.read(self._status, 4096)
             if not piece:
                 return None
@@ -199,7 +201,8 @@ def end_group(pid: int) -> None:
 
 
 def _wait_for(fd: int, deadline: float | None) -> bool:
-    """Wait until the process of a pidfd has ended (pidfd_open(2)); False at ``deadline``."""
+    """Wait until the process of a pidfd has ended (pidfd_open(2)), or a pipe has something to
+    say; False at ``deadline``."""
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     while True:
