@@ -219,7 +219,6 @@ class Verifier:
 
 
 _OF_AUTHOR = " (in brackets: the author's run)"
-_LIMIT_HINT = "give it more: --memory, --pids, --disk"
 _ENDED = {True: "timeout", False: "rerun-failed"}
 INHERENT = frozenset({"host facts"})
 """What no engine hides and ``--require-seal full`` does not ask for."""
@@ -240,7 +239,7 @@ def check_full(seal: Seal) -> None:
 def rerun_failed(outcome: Rerun, left_out: Sequence[str] = ()) -> RerunFailed:
     """The error of a rerun whose last step failed; ``left_out`` names steps that did not run."""
     last = outcome.steps[-1]
-    hint = _LIMIT_HINT if last.reached is not None else None
+    hint = f"give it more: --{last.reached}" if last.reached is not None else None
     if left_out and hint is None:
         hint = f"steps left out by --only: {', '.join(left_out)}; it may need one of them"
     return RerunFailed(
