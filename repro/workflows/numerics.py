@@ -5,11 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repro.errors import ReproError
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.observation import Observation
 from repro.model.ports import Sandbox, SandboxRequest
 from repro.model.recording import Claims
@@ -25,6 +27,8 @@ THREADS = (
 """Variables by which libraries take their number of threads."""
 
 _OPENBLAS = re.compile(r"lib[\w.-]*openblas[\w.-]*\.so[\w.]*", re.IGNORECASE)
+# LD_PRELOAD parts its list at colons and blanks; what cannot be a file's name is none.
+_PATH = re.compile(r"/[^\0:\s\ud800-\udfff]+")
 _VERSION = re.compile(rb"OpenBLAS (\d+\.\d+\.[0-9A-Za-z.]{1,12})")
 _CORE = re.compile(r"^Core: (\w{1,40})$", re.MULTILINE)
 _HARMLESS = (("/usr/bin/true",), ("/bin/true",), ("/bin/sh", "-c", ":"))
@@ -61,7 +65,7 @@ class Blas:
         found = []
         for item in listed[:_MOST] if isinstance(listed, list) else ():
             path = item.get("path") if isinstance(item, dict) else None
-            if isinstance(path, str) and path.startswith("/") and ":" not in path:
+            if isinstance(path, str) and _PATH.fullmatch(path):
                 texts = [item.get(name) for name in ("version", "kernel")]
                 version, kernel = (t if isinstance(t, str) else None for t in texts)
                 found.append(cls(path=path, version=version, kernel=kernel))
@@ -73,8 +77,7 @@ def loaded(observation: Observation) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for access in observation.accesses:
         name = os.path.basename(access.path)
-        # LD_PRELOAD parts its list at colons and blanks.
-        if access.read and _OPENBLAS.fullmatch(name) and not re.search(r"[:\s]", access.path):
+        if access.read and _OPENBLAS.fullmatch(name) and _PATH.fullmatch(access.path):
             found.setdefault(name, os.path.normpath(access.path))
     return tuple(found.values())[:_MOST]
 
@@ -83,14 +86,19 @@ class Numerics:
     """Asks an image's BLAS libraries which kernel they take on this machine.
 
     A library says so at its start when OPENBLAS_VERBOSE is 2; it is loaded into a program
-    that does nothing, in the same sandbox as a rerun. Nothing of it runs on the host.
+    that does nothing, in the same sandbox and under the same ``limits`` as a rerun. Nothing of
+    it runs on the host.
     """
 
-    def __init__(self, sandbox: Sandbox, layers: Sequence[str], claims: Claims, runs: Path) -> None:
+    def __init__(
+        self, sandbox: Sandbox, layers: Sequence[str], claims: Claims, runs: Path,
+        limits: Limits = NO_LIMITS,
+    ) -> None:  # fmt: skip
         self._sandbox = sandbox
         self._layers = layers
         self._claims = claims
         self._runs = runs
+        self._limits = limits
 
     def blas(self, path: str) -> Blas:
         """The library at ``path`` with its version and kernel."""
@@ -126,6 +134,7 @@ class Numerics:
                         layers=self._layers, upper=str(folder / "upper"),
                         work=str(folder / "work"), argv=argv, environment=environment, cwd="/",
                         stdout=log.fileno(), stderr=log.fileno(), timeout=_PATIENCE,
+                        limits=self._limits,
                     )
                 )  # fmt: skip
                 log.seek(0)
@@ -141,14 +150,17 @@ class Numerics:
                 continue
             finally:
                 os.close(folder)
-            with open(fd, "rb") as stream:
-                return _version_in(stream.fileno())
+            try:
+                return _version_in(fd)
+            finally:
+                os.close(fd)
         return None
 
 
 def _version_in(fd: int) -> str | None:
-    size = os.fstat(fd).st_size
-    if not 0 < size <= _LARGEST:
+    status = os.fstat(fd)
+    size = status.st_size
+    if not stat.S_ISREG(status.st_mode) or not 0 < size <= _LARGEST:
         return None
     with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
         match = _VERSION.search(data)

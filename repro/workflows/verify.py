@@ -146,7 +146,8 @@ class Verifier:
         from repro.workflows.pinning import pin, setting
 
         claims = selection.claims
-        asked = Numerics(sandbox, layers, claims, folder / "asked")
+        limits = self._request.limits.over(claims.limits)
+        asked = Numerics(sandbox, layers, claims, folder / "asked", limits)
         blas = tuple(asked.blas(each.path) for each in Blas.recorded(recording.circumstances))
         if not self._request.pin_cpu:
             return blas, None
