@@ -179,10 +179,11 @@ def find_client() -> Client:
         if done.returncode == 0 and version:
             if system != "linux":
                 raise RuntimeUnavailable(f"docker's daemon runs {printable(system, 20)}, not linux")
-            if not _is_local():
+            if not _is_local(path):
                 raise RuntimeUnavailable(
                     "docker's daemon is on another machine",
-                    hint="unset DOCKER_HOST: what it mounts must be files of this machine",
+                    hint="unset DOCKER_HOST, or `docker context use default`: what it mounts must "
+                    "be files of this machine",
                 )
             return Client(path=path, version=version)
         said = printable(done.stderr.decode("utf-8", "replace").strip(), 300)
@@ -190,8 +191,16 @@ def find_client() -> Client:
     raise RuntimeUnavailable(said, hint=hint)
 
 
-def _is_local() -> bool:
-    host = os.environ.get("DOCKER_HOST", "unix://")
+def _is_local(path: str) -> bool:
+    """Whether the daemon is this machine's: by DOCKER_HOST, else by the context in use."""
+    host = os.environ.get("DOCKER_HOST")
+    if not host:
+        done = subprocess.run(
+            [path, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
+            env=_environment(), capture_output=True, stdin=subprocess.DEVNULL, timeout=_PROBE,
+        )  # fmt: skip
+        said = done.stdout.decode("utf-8", "replace").strip()
+        host = said if done.returncode == 0 and said else "unix://"  # clients without contexts
     return host.startswith("unix://")
 
 

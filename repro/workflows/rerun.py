@@ -22,7 +22,7 @@ from repro.model.usage import Usage
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
-from repro.primitives.texts import human_time, printable
+from repro.primitives.texts import human_size, human_time, printable
 from repro.project.detect import is_cache
 from repro.project.globs import matches_any
 
@@ -94,7 +94,22 @@ def rerun(
         if seen[-1].exit != 0:
             break
     produced, notes = collect(folder / "upper", claims)
+    notes += tuple(_over_the_limit(seen, terms.limits.over(claims.limits).memory))
     return Rerun(steps=tuple(seen), produced=produced, notes=notes, folder=str(folder))
+
+
+def _over_the_limit(steps: Sequence[StepSeen], memory: int | None) -> Iterator[str]:
+    """Steps that used more memory than allowed and were not stopped: said, never silent.
+
+    A run can end before a watchdog looks at it, and pages of files count in a peak alone.
+    """
+    for step in steps:
+        peak = step.cost.peak_memory
+        if memory is not None and peak is not None and peak > memory and step.reached is None:
+            yield (
+                f"step {printable(step.name, 60)!r} peaked at {human_size(peak)}, above its limit of "
+                f"{human_size(memory)}, and ended before it was stopped (or by pages of files)"
+            )
 
 
 def make_layer(folder: Path) -> None:

@@ -210,3 +210,13 @@ def test_what_a_verification_waits_for_is_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_arguments_are_explained_and_a_slip_is_answered_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Newer versions of click and typer lose the one and double the other (pyproject.toml)."""
+    assert run(monkeypatch, "verify", "--help") == 0
+    assert "ARCHIVE:TAG, or oci" in capsys.readouterr().out
+    assert run(monkeypatch, "verfy") == 2
+    assert capsys.readouterr().err.count("Did you mean 'verify'?") == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import RerunFailed
+from repro.model.limits import Limits
 from repro.model.ports import SandboxRequest, SandboxResult, Seal
 from repro.model.recording import Claims, Output
 from repro.model.step import Cost, Step
@@ -124,3 +125,26 @@ def test_step_texts() -> None:
     assert (
         step_text(Step(name="a", argv=("p", "r"), notebook="x\n.ipynb")) == "notebook x\\x0a.ipynb"
     )
+
+
+class Hungry:
+    """A sandbox in which a step used 41 MB."""
+
+    def run(self, request: SandboxRequest) -> SandboxResult:
+        return SandboxResult(
+            exit=0, timed_out=False, reached=None, cost=Cost(wall=0.1, peak_memory=41_000_000)
+        )
+
+
+@pytest.mark.parametrize(("limit", "said"), [(20_000_000, 1), (50_000_000, 0), (None, 0)])
+def test_more_memory_than_allowed_is_never_silent(
+    tmp_path: Path, limit: int | None, said: int
+) -> None:
+    found = rerun(
+        Hungry(),
+        [],
+        claims(),
+        tmp_path,
+        Terms(limits=Limits(memory=limit)),  # type: ignore[arg-type]
+    )
+    assert len([note for note in found.notes if "above its limit" in note]) == said
