@@ -243,7 +243,8 @@ def _folder_back(target: str, mode: int) -> None:
 
 
 def _file_back(source: str, target: str, now: os.stat_result | None, stamp: _Stamp) -> None:
-    if now is not None and now.st_ino == stamp[2] and stat.S_ISREG(now.st_mode):
+    was_file = stat.S_ISREG(stamp[3])  # the inode of a link that is gone may serve a new file
+    if now is not None and now.st_ino == stamp[2] and was_file and stat.S_ISREG(now.st_mode):
         # The same file, overwritten: in place again, for its other hard links.
         with contextlib.suppress(OSError):
             shutil.copyfile(source, target)

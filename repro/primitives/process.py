@@ -122,6 +122,27 @@ def subreaper() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def no_signal_ignored() -> Iterator[None]:
+    """Programs started meanwhile ignore no signal because our caller did (nohup, a shell's ``&``).
+
+    An ignored signal stays ignored through execve(2), a caught one does not: each ignored one
+    is caught for that long, and nothing done. Does nothing outside the main thread, where
+    Python sets no handlers.
+    """
+    ignored = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        ignored = [n for n in sorted(numbers) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
 def waitable_children() -> Iterator[None]:
     """The end of children can be waited for, also when our caller had SIGCHLD ignored.
 

@@ -21,7 +21,7 @@ from repro.model.limits import Limits
 from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
 from repro.primitives.frozen import frozen
-from repro.primitives.process import subreaper, waitable_children
+from repro.primitives.process import no_signal_ignored, subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.cgroups import Cgroup
@@ -245,7 +245,7 @@ class _Sandbox:
         os.lseek(self._seccomp, 0, os.SEEK_SET)
         with _in_memory(b"\0".join(map(os.fsencode, self._options(status, block)))) as options:
             stdin = self._request.stdin
-            with in_guise(self._request.guise):
+            with in_guise(self._request.guise), no_signal_ignored():
                 return subprocess.Popen(
                     [self._launcher.path, "--args", str(options), "--", *self._request.argv],
                     stdin=subprocess.DEVNULL if stdin is None else stdin,

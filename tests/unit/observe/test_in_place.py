@@ -139,6 +139,7 @@ MOVES = st.lists(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @example(moves=[("cp -r", "d", "d/n")])
+@example(moves=[("rm -rf", "soft", "x"), ("echo n >", "soft", "x")])
 @example(moves=[("ln -sf", "d", "x"), ("cp -r", "d", "x")])
 @given(moves=MOVES)
 def test_any_sequence_of_changes_is_undone(
