@@ -149,7 +149,9 @@ def _limits() -> Iterator[Check]:
     """How the limits of a run are held here; tried by doing."""
     enforced, missing = limits_sealed(Limits(memory=1 << 30, cpus=1, pids=99, disk=1 << 30))
     for name in ("memory", "cpu", "pids limit", "disk"):
-        how = enforced.get(name, missing.get(name, ""))
+        # Without the size that was tried: it is no limit of this machine.
+        held, lacking = enforced.get(name), missing.get(name, "")
+        how = f"held by {held.partition(', ')[2]}" if held else lacking.partition(" is ")[2]
         yield Check(name=f"limit of {name.removesuffix(' limit')}", ok=True, text=how)
     yield Check(name="libc", ok=True, text=_libc())
 
