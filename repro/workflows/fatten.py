@@ -20,7 +20,6 @@ from repro.model.thin_media import THIN
 from repro.pin.members import each_member
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent
-from repro.primitives.files import private_folder
 from repro.primitives.frames import decompressed
 from repro.primitives.frozen import frozen
 from repro.primitives.tarread import Limits as TarLimits
@@ -33,6 +32,7 @@ from repro.store.thinned import MARK, read_recipe, thin_blob, thin_document
 from repro.store.turn import turn
 from repro.store.versions import Version
 from repro.store.writer import write_archive
+from repro.workflows.copies import copies_folder, forget_others, known_tag
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.recompressed import with_frames
 from repro.workflows.rewriting import carried
@@ -147,14 +147,10 @@ def whole_copy(
             return path
     with path.open("rb") as stream:
         name = Digest.of_file(stream).hex
-    folder = cache_root(environ) / "fattened"
+    folder = copies_folder(cache_root(environ), "fattened")
     place = folder / f"{name}.repro"
-    try:
-        private_folder(folder)
-        if place.is_file():
-            return place
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
+    if known_tag(place) is not None:
+        return place
     fatten(
         FattenRequest(
             archive=path, output=place, environ=environ, engine=engine, limits=limits,
@@ -162,6 +158,7 @@ def whole_copy(
         ),
         observer,
     )  # fmt: skip
+    forget_others(folder, place)
     return place
 
 

@@ -13,6 +13,7 @@ from repro.model.ports import OutputFile
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import atomic_write
 from repro.primitives.frozen import frozen
+from repro.workflows.copies import dropped_when_damaged
 from repro.workflows.opened import Opened
 from repro.workflows.places import cache_root
 from repro.workflows.verify_request import VerifyRequest
@@ -53,7 +54,8 @@ def verify_and_report(
     older one; the error goes on.
     """
     try:
-        with _opened(request, observer) as opened:
+        ours = dropped_when_damaged(request.archive, cache_root(request.environ))
+        with ours, _opened(request, observer) as opened:
             # Loaded while the digests are being checked (docs/decisions/0005).
             from repro.workflows.verify import Verifier
 

@@ -25,8 +25,8 @@ from repro.remote.session import Session
 from repro.store import folding
 from repro.store.archive import Archive
 from repro.store.blobs import Span
+from repro.workflows import copies
 from repro.workflows import pull as pull_module
-from repro.workflows import pulled
 from repro.workflows.pull import pull
 from repro.workflows.pulled import local_copy
 from repro.workflows.push import push
@@ -382,7 +382,7 @@ def test_a_damaged_copy_in_the_cache_does_no_harm(
 def test_copies_used_longest_ago_go(
     state: State, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulled, "MOST", 2)
+    monkeypatch.setattr(copies, "MOST", 2)
     paths = []
     for number in range(3):
         made = tmp_path / f"{number}.repro"
@@ -392,7 +392,7 @@ def test_copies_used_longest_ago_go(
         paths.append(local_copy(at(state, f"lab/paper:v{number}"), environ, insecure=True)[0])
         os.utime(paths[-1], (number, number))
     assert [path.exists() for path in paths] == [False, True, True]
-    monkeypatch.setattr(pulled, "MOST_BYTES", 10)
+    monkeypatch.setattr(copies, "MOST_BYTES", 10)
     path, _ = local_copy(at(state, "lab/paper:v0"), environ, insecure=True)
     assert list(path.parent.iterdir()) == [path]
 
