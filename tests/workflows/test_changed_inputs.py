@@ -61,7 +61,7 @@ def test_data_outside_the_project_is_packed_as_it_was(
     assert lab.results()["seen.txt"] == after
     assert data.read_text() == after, "the run's own doing stays"
     said = [text for text in made["warnings"] if "changed files outside the project" in text]
-    assert said and "/elsewh" in said[0]
+    assert said and "/else" in said[0]
     lab.verify()
 
 

@@ -424,4 +424,4 @@ def test_what_strace_cannot_keep_is_named(sample: Sample) -> None:
     assert not [text for text in sample.close().warnings if "cannot keep" in text]
     sample.tracer = "strace"
     (warning,) = [text for text in sample.close().warnings if "cannot keep" in text]
-    assert "/elsewh" in warning and "/project/" not in warning
+    assert "/else" in warning and "/project/" not in warning
