@@ -20,6 +20,7 @@ from repro.project.audit_paths import Here
 from repro.project.variation_files import Source, command_source, read_sources
 from repro.workflows.numerics import Blas, Numerics, facts
 from repro.workflows.probe_axes import Machine, choices, processors
+from repro.workflows.probe_clock import libraries, other_clock
 from repro.workflows.probe_order import other_order
 from repro.workflows.probe_places import ON_HOST, spots_for
 from repro.workflows.probing import ProbeRequest, probe
@@ -104,10 +105,13 @@ def examine(
     if not wanted.probe:
         return Examined(facts=found)
     runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with other_order(own, claims.root, (_TMPFS, str(runs))) as order:
+    with (
+        other_order(own, claims.root, (_TMPFS, str(runs))) as order,
+        other_clock(asked, runs, libraries()) as clock,
+    ):
         machine = Machine(
             cpus=cpus, flags=flags(), layers=layers, guises=sandbox.guises, numerics=asked,
-            blas=Blas.recorded(found), order=order,
+            blas=Blas.recorded(found), order=order, clock=clock,
         )  # fmt: skip
         result = probe(
             ProbeRequest(

@@ -118,20 +118,36 @@ class Numerics:
             return match.group(1) if match else None
         return None
 
+    def loads(self, path: str, lowest: str, variables: Mapping[str, str]) -> bool:
+        """Whether the library at ``path``, in the extra lowest layer ``lowest``, starts in a
+        program of the image under ``variables``, which preload it. glibc's loader says so."""
+        said = {**self._claims.environment, **variables, "LD_DEBUG": "files"}
+        begun = re.compile(rf"calling init: {re.escape(path)}$", re.MULTILINE)
+        for argv in (*_HARMLESS, *self._interpreters()):
+            try:
+                heard = self._heard(argv, said, [lowest, *self._layers])
+            except ReproError:
+                continue  # no such program in this image
+            return begun.search(heard) is not None
+        return False
+
     def _interpreters(self) -> Iterator[tuple[str, ...]]:
         """The recorded Python, doing nothing: an image may hold no other program."""
         for step in self._claims.steps:
             if os.path.basename(step.argv[0]).startswith("python"):
                 yield (step.argv[0], "-I", "-S", "-c", "")
 
-    def _heard(self, argv: Sequence[str], environment: Mapping[str, str]) -> str:
+    def _heard(
+        self, argv: Sequence[str], environment: Mapping[str, str],
+        layers: Sequence[str] | None = None,
+    ) -> str:  # fmt: skip
         with scratch(self._runs, "ask") as folder:
             (folder / "upper").mkdir()
             (folder / "work").mkdir()
             with (folder / "log").open("w+b") as log:
                 self._sandbox.run(
                     SandboxRequest(
-                        layers=self._layers, upper=str(folder / "upper"),
+                        layers=layers or self._layers, upper=str(folder / "upper"),
                         work=str(folder / "work"), argv=argv, environment=environment, cwd="/",
                         stdout=log.fileno(), stderr=log.fileno(), timeout=_PATIENCE,
                         limits=self._limits,

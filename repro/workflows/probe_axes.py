@@ -16,18 +16,14 @@ from repro.model.system import HOST, UID, USER
 from repro.observe.processor import other_kernels, without
 from repro.primitives.frozen import frozen
 from repro.workflows.numerics import THREADS, Blas, Numerics
+from repro.workflows.probe_clock import LATER, Clock, moved
 from repro.workflows.probe_order import Order
 
 _SEED = "4242"
 _ZONE = "ACST-9:30"  # POSIX form: needs no zone files in the image
-_LATER = 404 * 86_400 + 12_345  # seconds
 _OTHER_HOST, _OTHER_USER, _OTHER_UID = "other-host", "other", 4242
 _LOCALE = re.compile(rb"\b([a-z]{2}_[A-Z]{2}\.utf8)\b")
 _FEATURES = ("avx2", "fma", "avx512f", "avx512vl")
-_CLOCK = (
-    "the clock of a sandbox cannot be set without root; seconds passed between the reruns, so "
-    "they saw another time of day, but the same date"
-)
 RANDOMISE = Path("/proc/sys/kernel/randomize_va_space")
 
 
@@ -58,7 +54,8 @@ class Variation:
 @frozen
 class Machine:
     """What is known here: processors that may be used, processor flags, the image's unpacked
-    layers, the engine's guises, libraries asked for their kernel, another directory order."""
+    layers, the engine's guises, libraries asked for their kernel, another directory order, another
+    date."""
 
     cpus: Collection[int]
     flags: Collection[str]
@@ -67,6 +64,7 @@ class Machine:
     numerics: Numerics
     blas: Sequence[Blas]
     order: Order
+    clock: Clock
 
 
 Choice = Variation | AxisTried
@@ -90,7 +88,7 @@ def choices(claims: Claims, machine: Machine) -> list[Choice]:
         _kernel(environment, machine),
         _features(environment, machine),
         _source_date(environment),
-        AxisTried(axis="clock", state="not varied", why=_CLOCK),
+        _clock(environment, machine.clock),
     ]  # fmt: skip
 
 
@@ -199,7 +197,7 @@ def _source_date(environment: Mapping[str, str]) -> Choice:
     usual = environment.get("SOURCE_DATE_EPOCH", "")
     if not usual.isdecimal():
         return _not("source-date", "no SOURCE_DATE_EPOCH is set for the run")
-    return _variable("source-date", "SOURCE_DATE_EPOCH", str(int(usual) + _LATER), environment)
+    return _variable("source-date", "SOURCE_DATE_EPOCH", str(int(usual) + LATER), environment)
 
 
 def _held(name: str, environment: Mapping[str, str]) -> str | None:
@@ -213,6 +211,17 @@ def _order(order: Order) -> Choice:
     return Variation(
         axis="directory-order", usual="as the disk lists", lowest=order.layer,
         varied=f"{count} of the project the other way round",
+    )  # fmt: skip
+
+
+def _clock(environment: Mapping[str, str], clock: Clock) -> Choice:
+    if clock.layer is None:
+        return _not("clock", clock.why)
+    return Variation(
+        axis="clock", usual="the machine's", lowest=clock.layer,
+        varied=f"{LATER // 86_400} days and {LATER % 86_400 // 3600} hours later (libfaketime: "
+        "static programs and those of another libc see the true date)",
+        variables=moved(environment.get("LD_PRELOAD")),
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ _BEHIND: Mapping[str, tuple[str, ...]] = {
     "cpu-features": ("threads",),
     "addresses": ("addresses", "hash-seed"),
     "source-date": ("clock",),
+    "clock": ("clock",),
 }
 """Which kinds of lines let an axis in; the likeliest first."""
 CHANCE = ("random", "clock", "order", "process", "addresses")

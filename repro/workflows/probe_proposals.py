@@ -95,7 +95,8 @@ def _not_required(outputs: Sequence[OutputClass], claims: Claims) -> Iterator[Pr
     paths = [
         output.path
         for output in outputs
-        if output.stability is Stability.NONDETERMINISTIC
+        if (output.stability is Stability.NONDETERMINISTIC or "clock" in output.axes)
+        and not output.together
         and output.worst != "close"
         and (not output.spots or any(spot.axis == "clock" for spot in output.spots))
     ]

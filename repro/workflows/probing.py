@@ -26,6 +26,7 @@ from repro.workflows.probe_proposals import places_text, proposals
 from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun
 
 _SAME = (Outcome.IDENTICAL, Outcome.EQUIVALENT)
+_PATIENCE = 60.0  # seconds
 _RARE = "a race that shows in one run of many need not have shown in these reruns"
 _ELSEWHERE = (
     "another kernel, file system, disk or graphics processor was not tried; a reviewer's machine "
@@ -70,7 +71,7 @@ def probe(request: ProbeRequest, observer: Observer) -> Probe:
         axes=axes,
         outputs=found,
         proposals=proposals(request.claims, found, axes),
-        limits=(*prober.limits, *_undated(found, request.sources), _RARE, _ELSEWHERE),
+        limits=(*prober.limits, *_undated(found, request.sources, axes), _RARE, _ELSEWHERE),
     )
     _tell(result, observer)
     return result
@@ -90,8 +91,13 @@ def _tell(result: Probe, observer: Observer) -> None:
             observer(Event(kind=EventKind.NOTE, phase="probe", text=text))
 
 
-def _undated(outputs: Sequence[OutputClass], sources: Sequence[Source]) -> Iterator[str]:
-    """Lines that ask the clock: whether a result changes with the date is not known."""
+def _undated(
+    outputs: Sequence[OutputClass], sources: Sequence[Source], axes: Sequence[AxisTried]
+) -> Iterator[str]:
+    """Lines that ask the clock, which was not moved: whether a result changes with the date is
+    not known."""
+    if any(axis.axis == "clock" and axis.state == "varied" for axis in axes):
+        return
     told = {(s.path, s.cell, s.line) for output in outputs for s in output.spots}
     places = [
         spot.where
@@ -201,8 +207,16 @@ class _Prober:
         )
 
     def _axes(self) -> tuple[AxisTried, ...]:
-        tried = [v.tried(self._failed.get(v.axis)) for v in self._variations]
+        tried = [self._tried(v) for v in self._variations]
         return (*tried, self._addresses(), *self._fixed)
+
+    def _tried(self, variation: Variation) -> AxisTried:
+        failure = self._failed.get(variation.axis)
+        if failure is not None and variation.axis == "clock":
+            # The library may be at fault, not the date: nothing is found out about the run.
+            why = f"with libfaketime the run {failure}"
+            return AxisTried(axis="clock", state="not varied", usual=variation.usual, why=why)
+        return variation.tried(failure)
 
     def _addresses(self) -> AxisTried:
         with contextlib.suppress(OSError):
@@ -270,7 +284,10 @@ class _Prober:
         text = f"{self.count} of at most {self._most} · {what}"
         self._observer(Event(kind=EventKind.BEGIN, phase="probe", text=text))
         with scratch(self._request.runs, "probe") as folder:
-            terms = Terms(variables=variables, guise=guise)
+            # A program that the preloaded library brings to a halt would never end.
+            preloads = "LD_PRELOAD" in variables
+            patience = _PATIENCE + 10 * self._request.seconds if preloads else None
+            terms = Terms(variables=variables, guise=guise, timeout=patience)
             layers = [*lowest, *self._request.layers]
             outcome = rerun(
                 self._request.sandbox, layers, self._request.claims, folder, terms

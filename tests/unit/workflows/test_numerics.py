@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,33 @@ def test_it_is_asked_under_the_limits_of_the_rerun(tmp_path: Path) -> None:
     sandbox, limits = Talking(), Limits(memory=1 << 30, disk=1 << 20)
     Numerics(sandbox, [str(tmp_path)], CLAIMS, tmp_path / "runs", limits).kernel("/lib.so")
     assert [request.limits for request in sandbox.requests] == [limits]
+
+
+@pytest.mark.parametrize(
+    ("said", "loads"),
+    [
+        (b"  7:\tcalling init: /x/lib.so\n  7:\t\n", True),
+        (
+            b"ERROR: ld.so: object '/x/lib.so' from LD_PRELOAD cannot be preloaded: ignored.\n",
+            False,
+        ),
+        (b"  7:\tcalling init: /x/lib.so.2\n", False),
+        (b"", False),  # a static program, or another libc
+    ],
+)
+def test_whether_a_library_is_loaded_is_what_the_loader_says(
+    tmp_path: Path, said: bytes, loads: bool
+) -> None:
+    class Loader(Talking):
+        def run(self, request: SandboxRequest) -> SandboxResult:
+            super().run(request)
+            os.ftruncate(request.stdout, 0)
+            os.pwrite(request.stdout, said, 0)
+            return SandboxResult(exit=0, cost=Cost(wall=0.0))
+
+    sandbox = Loader()
+    asked = Numerics(sandbox, ["/image"], CLAIMS, tmp_path / "runs")
+    assert asked.loads("/x/lib.so", "/extra", {"LD_PRELOAD": "/x/lib.so"}) is loads
+    (request,) = sandbox.requests
+    assert list(request.layers) == ["/extra", "/image"]
+    assert request.environment == {"LD_PRELOAD": "/x/lib.so", "LD_DEBUG": "files"}

@@ -30,6 +30,7 @@ from repro.primitives.events import Event, silent
 from repro.project.config import read_config
 from repro.project.variation_files import Source
 from repro.workflows.probe_axes import Variation
+from repro.workflows.probe_clock import moved
 from repro.workflows.probe_places import spots_for
 from repro.workflows.probe_proposals import proposals
 from repro.workflows.probing import ProbeRequest, probe
@@ -69,6 +70,11 @@ SEED = Variation(
 )
 HOST = Variation(axis="host-name", usual="repro", varied="b", guise={"host": "b"})
 THREADS = Variation(axis="threads", usual="2", varied="1", variables={"OMP_NUM_THREADS": "1"})
+MOVED = Variation(axis="clock", usual="now", varied="later", variables=moved(None))
+ASKING = Source(
+    path="ask.py", flows=lambda result: None,
+    spots=(Spot(axis="clock", path="ask.py", line=1, text="now", mend="drop it"),),
+)  # fmt: skip
 CLOCK = AxisTried(axis="clock", state="not varied", why="it cannot be")
 
 
@@ -90,14 +96,14 @@ def claims(*names: str, compare: dict[str, object] | None = None) -> Claims:
 def probed(
     sandbox: PythonSandbox, tmp_path: Path, baseline: dict[str, object],
     variations: Sequence[Variation] = (SEED, HOST, THREADS), events: list[Event] | None = None,
-    compare: dict[str, object] | None = None,
+    compare: dict[str, object] | None = None, sources: Sequence[Source] = (),
 ) -> Probe:  # fmt: skip
     return probe(
         ProbeRequest(
             sandbox=sandbox, layers=["/l"], claims=claims(*sandbox.programs, compare=compare),
             baseline={f"{n}.txt": MemoryOutput(f"{v}\n".encode()) for n, v in baseline.items()},
-            seconds=0.1, runs=tmp_path / "runs", choices=[*variations, CLOCK], sources=[],
-            rest=0,
+            seconds=0.1, runs=tmp_path / "runs", sources=sources, rest=0,
+            choices=[*variations, *(() if MOVED in variations else (CLOCK,))],
         ),
         silent if events is None else events.append,
     )  # fmt: skip
@@ -183,6 +189,31 @@ def test_a_run_that_fails_under_one_axis(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in states["host-name"].why
     assert states["hash-seed"].state == "varied"
     assert any("everything varied at once" in limit for limit in found.limits)
+
+
+def test_a_run_that_fails_under_another_clock_says_nothing_of_the_date(tmp_path: Path) -> None:
+    """libfaketime may be at fault; and such a run is given an end, should it hang."""
+    sandbox = PythonSandbox(a=lambda request: 1 // ("LD_PRELOAD" not in request.environment))
+    found = probed(sandbox, tmp_path, {"a": 1}, (SEED, MOVED), sources=[ASKING])
+    assert classes(found) == {"a.txt": "deterministic"}
+    states = {axis.axis: axis for axis in found.axes}
+    assert states["clock"].state == "not varied"
+    assert "with libfaketime the run failed" in states["clock"].why
+    assert "ZeroDivisionError" in states["clock"].why
+    assert any("the date was the same" in limit for limit in found.limits)
+    for request in sandbox.requests:
+        assert (request.timeout is not None) == ("LD_PRELOAD" in request.environment)
+
+
+def test_what_shows_a_moved_date_varies_with_the_clock(tmp_path: Path) -> None:
+    sandbox = PythonSandbox(a=lambda request: "LD_PRELOAD" in request.environment, b=seed)
+    found = probed(sandbox, tmp_path, {"a": False, "b": "0"}, (SEED, MOVED), sources=[ASKING])
+    assert classes(found) == {"a.txt": "varies with clock", "b.txt": "varies with hash seed"}
+    spots = {output.path: [spot.where for spot in output.spots] for output in found.outputs}
+    assert spots == {"a.txt": ["ask.py:1"], "b.txt": []}
+    assert not any("the date was the same" in limit for limit in found.limits)
+    rule = next(each for each in found.proposals if "    required: false" in each.lines)
+    assert rule.outputs == ("a.txt",)
 
 
 def test_what_no_varied_rerun_showed_is_undecided(tmp_path: Path) -> None:
