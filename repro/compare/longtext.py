@@ -20,7 +20,9 @@ def compare_long(old: Lines, new: Lines, findings: Findings, *, log: bool) -> No
     sides = [_kept(side, findings, deadline) for side in (old, new)]
     before, counted, looked_at = "", findings.count, False
     while True:
-        if old.ahead(1) == new.ahead(1):
+        # Lines that are skipped are not asked whether they are to be ignored: with patterns, not
+        # before one was seen that is not.
+        if (looked_at or not findings.settings.ignore) and old.ahead(1) == new.ahead(1):
             looked_at = skip_same(old, new, quotes=False) > 0 or looked_at
         one, two = next(sides[0], None), next(sides[1], None)
         looked_at = looked_at or bool((one or "").strip() or (two or "").strip())

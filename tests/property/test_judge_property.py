@@ -8,7 +8,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from repro.compare import arrays, linestream, tablewalk
@@ -291,6 +291,7 @@ LINE = st.sampled_from(
 
 
 @settings(deadline=None)
+@example(["slope 1.5"] * 2, ["slope 1.5"], True, {"ignore": ["^slope"]}, "t.txt")
 @given(
     st.lists(LINE, max_size=12), st.lists(LINE, max_size=12), st.booleans(),
     st.sampled_from([{}, {"rtol": "0.5"}, {"ignore": ["^slope"]}]), st.sampled_from(["t.txt", "t.log"]),
