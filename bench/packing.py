@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 from ground import Ground
@@ -33,11 +31,7 @@ def packing(ground: Ground) -> Iterator[Row]:
     )
 
     def ours() -> float:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tree), str(ground.folder)],
-            env=ground.env, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return float(done.stdout)
+        return ground.seconds(code, str(tree), str(ground.folder))
 
     pipe = (
         f"tar cf - -C {tree} . | tee >(sha256sum >/dev/null) | zstd -q -3 | "
@@ -94,11 +88,7 @@ def again(ground: Ground) -> Iterator[Row]:
     )
 
     def ours() -> float:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(archive), str(ground.folder / "cold")],
-            env=ground.env, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return float(done.stdout)
+        return ground.seconds(code, str(archive), str(ground.folder / "cold"))
 
     size = archive.stat().st_size // 1_000_000
     yield Row(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,8 +136,4 @@ def _record(ground: Ground, cwd: Path, argv: list[str]) -> float:
         "print(spent)\n"
     )
     with tempfile.TemporaryDirectory(dir=ground.folder) as scratch:
-        done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps([argv, str(cwd), scratch])],
-            env=ground.env, cwd=cwd, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    return float(done.stdout)
+        return ground.seconds(code, json.dumps([argv, str(cwd), scratch]), cwd=cwd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,11 +68,7 @@ def _sandbox(ground: Ground, archive: Path, docker: Docker, peer: bool, note: st
     )
 
     def ours() -> float:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(archive), str(ground.folder)],
-            env=ground.env, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return float(done.stdout)
+        return ground.seconds(code, str(archive), str(ground.folder))
 
     sides: dict[str, Callable[[], float]] = {}
     if peer:
