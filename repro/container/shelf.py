@@ -264,13 +264,3 @@ class Shelf:
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > age:
                     remove_tree(folder)
-
-
-def disk_usage(folder: Path) -> int:
-    """Bytes on disk below a folder; what cannot be looked at counts nothing."""
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total

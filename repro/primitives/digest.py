@@ -6,9 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from repro.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -50,6 +53,12 @@ class Digest:
     def of_file(cls, stream: BinaryIO) -> Digest:
         """The digest of what is left to read in ``stream``."""
         return cls.of_stream(iter(lambda: stream.read(_CHUNK), b""))
+
+    @classmethod
+    def of_path(cls, path: str | Path) -> Digest:
+        """The digest of a whole file. Raises OSError."""
+        with open(path, "rb") as stream:
+            return cls.of_file(stream)
 
     @property
     def short(self) -> str:

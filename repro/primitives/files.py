@@ -126,6 +126,16 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
         pending.extend(reversed(folders))
 
 
+def disk_usage(folder: Path) -> int:
+    """Bytes on disk of all files below a folder; what cannot be looked at counts nothing."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return total
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a tree as far as it can be done, also folders left without permissions.
 

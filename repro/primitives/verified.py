@@ -13,45 +13,6 @@ from typing import BinaryIO, NoReturn
 from repro.primitives.digest import Digest
 
 
-class RangeReader(io.RawIOBase):
-    """``size`` bytes of an open file from ``offset``, by pread(2): many may share one file.
-
-    Seekable. Ends early when the file does. The descriptor stays the caller's.
-    """
-
-    def __init__(self, fd: int, offset: int, size: int) -> None:
-        super().__init__()
-        self._fd = fd
-        self._offset = offset
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        """Fill ``buffer`` as far as the range goes; the number of bytes."""
-        view = memoryview(buffer)[: self._size - self._position]  # type: ignore[arg-type]
-        count = os.preadv(self._fd, [view], self._offset + self._position) if view else 0
-        self._position += count
-        return count
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move inside the range."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = min(max(base + offset, 0), self._size)
-        return self._position
-
-    def tell(self) -> int:
-        """The position inside the range."""
-        return self._position
-
-
 class JoinedReader(io.RawIOBase):
     """Ranges of open files one behind the other, as one seekable stream.
 
@@ -95,6 +56,13 @@ class JoinedReader(io.RawIOBase):
     def tell(self) -> int:
         """The position inside the stream."""
         return self._position
+
+
+class RangeReader(JoinedReader):
+    """``size`` bytes of an open file from ``offset``, by pread(2): many may share one file."""
+
+    def __init__(self, fd: int, offset: int, size: int) -> None:
+        super().__init__([(fd, offset, size)] if size else [])
 
 
 class VerifiedReader(io.RawIOBase):

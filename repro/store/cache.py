@@ -20,13 +20,13 @@ from repro.model.oci import COMPRESSION, Descriptor, Layer
 from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, silent
-from repro.primitives.files import atomic_write, private_folder, remove_tree
+from repro.primitives.files import atomic_write, disk_usage, private_folder, remove_tree
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
 from repro.store.pins import Pins
 from repro.store.stamps import is_untouched, stamp_file, write_stamp
 from repro.store.telling import Telling
-from repro.store.unpacked import disk_usage, lay_aside, time_of
+from repro.store.unpacked import lay_aside, time_of
 
 _MARGIN = 64 << 20
 _READ = 1 << 20

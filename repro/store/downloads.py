@@ -59,11 +59,11 @@ class Downloads:
         gave other bytes: the file may have changed in between."""
         resumed = part.stat().st_size > 0
         download(wanted.url, part, most=wanted.most, progress=progress, sleep=self._sleep)
-        found = _digest(part)
+        found = Digest.of_path(part)
         if found != wanted.digest and resumed:
             os.truncate(part, 0)
             download(wanted.url, part, most=wanted.most, progress=progress, sleep=self._sleep)
-            found = _digest(part)
+            found = Digest.of_path(part)
         if found != wanted.digest:
             size = part.stat().st_size
             part.unlink()
@@ -134,11 +134,6 @@ def wrong_digest(wanted: RemoteInput, found: Digest, size: int) -> ProjectError:
         ],
         slug="remote-digest",
     )
-
-
-def _digest(path: Path) -> Digest:
-    with path.open("rb") as stream:
-        return Digest.of_file(stream)
 
 
 def _copy(source: Path, target: Path) -> Digest:

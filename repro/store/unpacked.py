@@ -10,16 +10,6 @@ from pathlib import Path
 from repro.primitives.files import remove_tree
 
 
-def disk_usage(folder: Path) -> int:
-    """Bytes on disk of all files below a folder; what cannot be looked at counts nothing."""
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total
-
-
 def time_of(*places: Path) -> float:
     """The modification time of the first that is there; 0 when none is."""
     for place in places:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from repro.errors import StorageError
 from repro.primitives.events import Event, EventKind, Observer, done, silent
+from repro.primitives.files import disk_usage
 from repro.primitives.texts import human_size
 from repro.store.cache import Cache, Checked
 from repro.workflows.places import cache_root
@@ -105,11 +105,4 @@ def _iso(seconds: float) -> str:
 
 def _weight(place: Path) -> int:
     """Bytes on disk of a file or tree; no link is followed."""
-    total = place.lstat().st_blocks * 512 if not place.is_dir() else 0
-    for folder, _, names in os.walk(place):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-            except OSError:  # gone meanwhile
-                continue
-    return total
+    return disk_usage(place) if place.is_dir() else place.lstat().st_blocks * 512

@@ -12,12 +12,13 @@ from typing import Any
 
 from repro.container.changes import Change, Lower, changes
 from repro.container.processes import boot_id
-from repro.container.shelf import Place, Shelf, check_name, disk_usage
+from repro.container.shelf import Place, Shelf, check_name
 from repro.container.state import Container
 from repro.errors import StorageError, UsageError
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.recording import Recording
 from repro.primitives.events import Observer, silent
+from repro.primitives.files import disk_usage
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 from repro.runtime.rootfs import make_trusted

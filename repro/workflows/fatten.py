@@ -145,8 +145,7 @@ def whole_copy(
     with Archive.open(path, thin=True) as archive:
         if not archive.omitted:
             return path
-    with path.open("rb") as stream:
-        name = Digest.of_file(stream).hex
+    name = Digest.of_path(path).hex
     folder = copies_folder(cache_root(environ), "fattened")
     place = folder / f"{name}.repro"
     if known_tag(place) is not None:
@@ -361,8 +360,7 @@ class _Work:
             clamp=archive.clamp,
             observer=self._observer,
         )
-        with place.open("rb") as stream:
-            found = Digest.of_file(stream).hex
+        found = Digest.of_path(place).hex
         return any(thin.fat_sha256 == found for thin in self._thin.values())
 
     def _whole(self, version: Version, info: VersionInfo) -> Version:

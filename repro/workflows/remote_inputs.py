@@ -124,8 +124,7 @@ def _there(wanted: RemoteInput, place: str) -> int:
         raise ProjectError(
             f"inputs.remote: {printable(wanted.path)} is there and is no file", slug="remote-path"
         )
-    with open(place, "rb") as stream:
-        digest = Digest.of_file(stream)
+    digest = Digest.of_path(place)
     if digest != wanted.digest:
         error = wrong_digest(wanted, digest, status.st_size)
         raise ProjectError(

@@ -109,7 +109,7 @@ def thin(request: ThinRequest, observer: Observer = silent) -> Thinned:
         before = request.archive.stat().st_size
         work = _Work(request, archive, folder, pool, observer)
         try:
-            found = work.document(_digest_of(request.archive), before)
+            found = work.document(Digest.of_path(request.archive).hex, before)
             work.write(place, found)
         except OSError as error:
             raise StorageError(
@@ -128,11 +128,6 @@ def thin(request: ThinRequest, observer: Observer = silent) -> Thinned:
             kept=work.published.kept,
             notes=tuple(work.notes),
         )
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return Digest.of_file(stream).hex
 
 
 class _Work:

@@ -49,8 +49,7 @@ class Store:
         """The file with these bytes, whatever its name; None when no folder has it."""
         for path in self._by_size.get(artifact.size, []):
             if path not in self._hashes:
-                with path.open("rb") as stream:
-                    self._hashes[path] = Digest.of_file(stream).hex
+                self._hashes[path] = Digest.of_path(path).hex
             if self._hashes[path] == artifact.sha256:
                 return path
         return None
