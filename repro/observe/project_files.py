@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from repro.model.folders import CACHES, is_environment
 from repro.model.observation import LeftOut
+from repro.model.written import FOLDER_MARK, HEAD, marks_folder, ours
+from repro.primitives.files import walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size
 
@@ -40,15 +42,18 @@ class ProjectFiles:
 
         A listed folder brings all its files, since their names matter. The others come
         along when they are small altogether. Folders always come: a program may write into
-        one that holds nothing but old results.
+        one that holds nothing but old results. What repro itself wrote comes only when it was
+        read or is asked for.
         """
         unread: list[str] = []
         for path in self._walk():
-            if isinstance(path, LeftOut):
+            if isinstance(path, (LeftOut, _Folder)) or path in needed:
                 yield path
-            elif isinstance(path, _Folder) or path in needed or path.rpartition("/")[0] in listed:
+            elif self._included(path):
                 yield path
-            elif self.matches(path[len(self.root) + 1 :], self.include):
+            elif ours(_head(path)):
+                yield LeftOut(path=path, reason=f"repro wrote it{self._mend()}")
+            elif path.rpartition("/")[0] in listed:
                 yield path
             else:
                 unread.append(path)
@@ -56,13 +61,11 @@ class ProjectFiles:
         if total <= UNREAD_LIMIT:
             yield from unread
         else:
-            whose, hint = self.whose, ""
-            if whose is None:
-                whose, hint = "project files", "; inputs.include in repro.yml packs them"
-            yield LeftOut(
-                path=self.root,
-                reason=f"{len(unread)} {whose} ({human_size(total)}) that the run did not read{hint}",
+            reason = (
+                f"{len(unread)} {self.whose or 'project files'} ({human_size(total)}) "
+                f"that the run did not read{self._mend('them')}"
             )
+            yield LeftOut(path=self.root, reason=reason)
 
     def _walk(self) -> Iterator[str | LeftOut]:
         pending = [self.root]
@@ -78,6 +81,11 @@ class ProjectFiles:
             if folder != self.root and is_environment(folder, names):
                 yield LeftOut(path=folder, reason="an environment: its packages are packed instead")
                 continue
+            if folder != self.root and FOLDER_MARK in names:
+                if marks_folder(_head(f"{folder}/{FOLDER_MARK}")):
+                    yield LeftOut(path=folder, reason=f"repro made this folder{self._mend()}")
+                    yield from self._asked_for(folder)
+                    continue
             yield _Folder(folder)
             for entry in found:
                 if entry.is_dir(follow_symlinks=False):
@@ -85,6 +93,19 @@ class ProjectFiles:
                         pending.append(entry.path)
                 else:
                     yield from self._one(entry.path, entry.name)
+
+    def _asked_for(self, folder: str) -> Iterator[str | LeftOut]:
+        """Of a folder that repro made: the files that are to be packed all the same."""
+        if self.include:
+            for path, status in walk(folder):
+                if not stat.S_ISDIR(status.st_mode) and self._included(f"{folder}/{path}"):
+                    yield from self._one(f"{folder}/{path}", path.rpartition("/")[2])
+
+    def _included(self, path: str) -> bool:
+        return self.matches(path[len(self.root) + 1 :], self.include)
+
+    def _mend(self, what: str = "it") -> str:
+        return f"; inputs.include in repro.yml packs {what}" if self.whose is None else ""
 
     def _one(self, path: str, name: str) -> Iterator[str | LeftOut]:
         relative = path[len(self.root) + 1 :]
@@ -105,3 +126,17 @@ class ProjectFiles:
 
 def _packable(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _head(path: str) -> bytes:
+    """The front of a plain file; nothing when it is none, or cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repro.model.written import COMMENT
 from repro.report.escape import esc
 from repro.report.panels import TONES
 from repro.report.tally import tally
@@ -36,7 +37,7 @@ def badge_svg(document: Mapping[str, Any]) -> str:
     left, whole = widths[0] + 12, sum(widths) + 24
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" '
-        f'viewBox="0 0 {whole} 20" role="img" aria-labelledby="t">'
+        f'viewBox="0 0 {whole} 20" role="img" aria-labelledby="t"><!-- {COMMENT} -->'
         f'<title id="t">{esc(title, 500)}</title>'
         f'<clipPath id="r"><rect width="{whole}" height="20" rx="3"/></clipPath>'
         f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#444b55"/>'

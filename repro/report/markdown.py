@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from repro.model.written import COMMENT
 from repro.primitives.texts import printable
 from repro.report.machines import machine_rows
 from repro.report.panels import worst_first
@@ -67,7 +68,7 @@ def _head(document: Mapping[str, Any]) -> str:
     partial = f"**{count.partial}** (no verdict on the whole archive)\n\n" if count.partial else ""
     title = f"{words(archive['title'])}\n\n" if archive.get("title") else ""
     return (
-        f"# {count.word.upper()}: {words(archive.get('name', ''))}\n\n{title}{partial}"
+        f"<!-- {COMMENT} -->\n# {count.word.upper()}: {words(archive.get('name', ''))}\n\n{title}{partial}"
         f"{count.sentence}.\n"
     )
 

@@ -147,7 +147,7 @@ def _plain_layer(archive: Archive, layer: Layer, name: str, out: BinaryIO) -> No
 
 def _layout(archive: Archive, version: VersionInfo, place: Path) -> None:
     """An OCI image layout as a folder (image-spec, image-layout.md), artifacts included."""
-    folder = new_folder(place, force=None)
+    folder = new_folder(place, None, "export")
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
     for _, descriptor in references(version):
@@ -163,7 +163,7 @@ def _rootfs(
     archive: Archive, version: VersionInfo, place: Path, environ: Mapping[str, str],
     observer: Observer,
 ) -> None:  # fmt: skip
-    folder = new_folder(place, force=None)
+    folder = new_folder(place, None, "export")
     layers = Cache(cache_root(environ)).layers(archive, version, observer)
     merge_layers(layers, folder)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from repro.errors import ArchiveError, UsageError
 from repro.model.ports import OutputFile
+from repro.model.written import FOLDER_MARK, folder_mark
 from repro.primitives.events import Observer, silent
 from repro.primitives.files import is_opaque, is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
@@ -44,7 +45,7 @@ def extract(
     ``target`` must be new or empty, unless ``force``: then files are replaced. Links that
     lead outside the folder are not made. Raises UsageError, ArchiveError.
     """
-    target = new_folder(target, force)
+    target = new_folder(target, force, "extract")
     with Archive.open(path, thin=results) as archive:
         version = archive.version(tag)
         recording = archive.recording(version)
@@ -61,20 +62,29 @@ def extract(
         return _project(chosen, recording.claims.root, target)
 
 
-def new_folder(target: Path, force: bool | None) -> Path:
+def new_folder(target: Path, force: bool | None, command: str) -> Path:
     """``target``, made when it is not there. Raises UsageError when it holds something.
 
-    ``force`` is None where the command line has no --force, so that none is advised.
+    ``force`` is None where the command line has no --force, so that none is advised. A
+    folder that was new or empty is marked as made by ``repro COMMAND`` (model/written.py).
     """
     if target.exists() and not target.is_dir():
         raise UsageError(f"{printable(str(target))} is not a folder")
-    if target.is_dir() and any(target.iterdir()) and not force:
+    held = target.is_dir() and any(target.iterdir())
+    if held and not force:
         raise UsageError(
             f"{printable(str(target))} is not empty",
             hint="name a new folder" if force is None else "name a new folder, or add --force",
         )
     target.mkdir(parents=True, exist_ok=True)
+    if not held:
+        mark_made(target, command)
     return target
+
+
+def mark_made(folder: Path, command: str) -> None:
+    """Leave the mark by which a later snapshot knows that repro made the folder."""
+    (folder / FOLDER_MARK).write_bytes(folder_mark(command))
 
 
 def write_outputs(outputs: Mapping[str, OutputFile], target: Path) -> Extracted:

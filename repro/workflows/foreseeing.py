@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from repro.model.secret_names import named_secret
+from repro.model.written import HEAD, ours
 from repro.project.detect import plain_files
 from repro.project.globs import matches_any
 from repro.project.identity import Identity
@@ -37,6 +38,9 @@ def foreseen(
                 continue
             left -= size
             with open(place, "rb") as stream:
+                if ours(stream.read(HEAD)):
+                    continue  # it stays out
+                stream.seek(0)
                 yield from search(path, stream, size).found
                 if identity is not None:
                     stream.seek(0)

@@ -23,7 +23,7 @@ def write_locks(path: Path, tag: str | None, folder: Path, *, force: bool | None
         version = archive.version(tag)
         document = archive.lock_json(version)
         lists = lock_lists(Lock.parse(document), str(version.config_digest))
-    target = new_folder(folder, force)
+    target = new_folder(folder, force, "extract --locks")
     try:
         for each in lists:
             (target / each.name).write_text(each.text, "utf-8")

@@ -21,7 +21,7 @@ from repro.runtime.base import Runtime
 from repro.runtime.choose import choose
 from repro.store.archive import Archive
 from repro.store.cache import Cache
-from repro.workflows.extract import write_outputs
+from repro.workflows.extract import mark_made, write_outputs
 from repro.workflows.opened import check_architecture
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import (
@@ -166,6 +166,7 @@ def keep(request: RunRequest, ready: Prepared, observer: Observer) -> tuple[str,
         observer(Event(kind=EventKind.WARNING, phase="run", text=note))
     if request.out is not None:
         request.out.mkdir(parents=True, exist_ok=True)
+        mark_made(request.out, "run --out")
         write_outputs(produced, request.out)
     return tuple(sorted(produced))
 

@@ -291,7 +291,7 @@ def _closure(
         indexes=offered(request.scope, prepared.observation, indexes),
         full=request.scope is Scope.FULL,
         outputs=rules,
-        exclude=(*project.exclude, *_archives(project.root, prepared.output)),
+        exclude=(*project.exclude, *_own_archive(project.root, prepared.output)),
         include=(*prepared.config.include, *(source.path for source in prepared.remote)),
         folders=(prepared.environment.cache,),
         allowed=prepared.allow,
@@ -320,10 +320,8 @@ def _claims(
     )
 
 
-def _archives(root: str, output: Path) -> Iterator[str]:
-    """Our own archives never travel inside an archive."""
-    yield "*.repro"
-    yield "*.repro.failed"
+def _own_archive(root: str, output: Path) -> Iterator[str]:
+    """The file that is to be written; what else repro wrote is told by its bytes."""
     real = os.path.realpath(output)
     if real.startswith(root + "/"):
         yield real[len(root) + 1 :]

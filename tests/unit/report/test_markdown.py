@@ -50,7 +50,7 @@ def test_plain_words_stay_plain() -> None:
 
 def test_the_form() -> None:
     form = review_form(report_sample.document())
-    assert form.startswith("# MISSING: ")
+    assert form.startswith("<!-- Written by `repro verify` -->\n# MISSING: ")
     lines = form.splitlines()
     first = next(line for line in lines if line.startswith("| missing"))
     assert lines.index(first) == lines.index("| --- | --- | --- |") + 1, "worst first"
