@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -48,6 +49,7 @@ from repro.workflows.sealing import readme_text
 _TYPES = ("application/vnd.repro.", "application/vnd.cyclonedx")
 _MOST_ARTIFACTS = 64
 _MARGIN = 64 << 20
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES)
 
 
 @frozen
@@ -85,14 +87,18 @@ def pull(
 
     ``others`` are places where blobs may lie already. Every byte is checked against its
     digest, and the archive is read whole by the strict reader before it gets its name.
-    Raises RemoteError, ArchiveError (what came is no archive of repro), UsageError (the
-    tag is taken by another version), StorageError. What has arrived is kept for the next
-    try.
+    Raises RemoteError (also when this disk has no room: docs/decisions/0012), ArchiveError
+    (what came is no archive of repro), UsageError (the tag is taken by another version).
+    What has arrived is kept for the next try.
     """
     registry = open_registry(reference, environ, insecure)
     started = time.monotonic()
     version = find_version(registry, reference)
-    with _Target(output, version) as target, _arrivals(environ) as folder:
+    with (
+        _no_room_is_remote(reference),
+        _Target(output, version) as target,
+        _arrivals(environ) as folder,
+    ):
         sources = [*target.sources, *others]
         missing = _missing(version, sources)
         _check_space(folder, missing)
@@ -113,6 +119,23 @@ def pull(
         path=output, reference=reference, digest=version.config_digest, tag=version.tag,
         bytes=size, reused=max(total - size, 0),
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _no_room_is_remote(reference: Reference) -> Iterator[None]:
+    """A disk that is full or refuses ends a pull as a failing registry does, and says whose."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _REFUSALS:
+            raise
+        said = error.message if isinstance(error, StorageError) else (error.strerror or "")
+        hint = error.hint if isinstance(error, StorageError) else None
+        raise RemoteError(
+            f"pulling {printable(str(reference))}: {said}",
+            hint=f"{hint or 'free some space'}; what has arrived is kept, the same command goes on",
+            slug=StorageError.slug,
+        ) from None
 
 
 def find_version(registry: Registry, reference: Reference) -> VersionInfo:

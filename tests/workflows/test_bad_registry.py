@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from fake_registry import Handler, State, running
 from unit.store.archive_sample import entries, file, make_archive
 from unit.store.test_folding import add, changed, with_table
 
-from repro.errors import AccessError, RemoteError, ReproError, StorageError
+from repro.errors import AccessError, RemoteError, ReproError
 from repro.model.entry import LayerKind
 from repro.primitives.digest import Digest
 from repro.remote import session as session_module
@@ -177,9 +179,9 @@ def _with_small_files(act: Callable[[], object], place: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     try:
         act()
-    except StorageError as error:
-        hint = error.hint or ""
-        os.write(os.open(place, os.O_WRONLY | os.O_CREAT), f"{error.exit_code} {hint}".encode())
+    except RemoteError as error:
+        said = f"{error.exit_code} {error.slug} {error.message} {error.hint}"
+        os.write(os.open(place, os.O_WRONLY | os.O_CREAT), said.encode())
 
 
 def test_the_disk_is_full(
@@ -191,13 +193,68 @@ def test_the_disk_is_full(
         lambda: _with_small_files(lambda: pull(at(state), out, environ, insecure=True), said)
     )
     process.join()
-    assert said.read_text().startswith("3 ") and "REPRO_CACHE" in said.read_text()
+    text = said.read_text()
+    assert text.startswith("7 storage ") and "REPRO_CACHE" in text
+    assert f"127.0.0.1:{state.port}/lab/paper:v1" in text
     assert not out.exists()
     part = tmp_path / "cache/pulls" / f"{big_layer(archive)[7:]}.part"
     assert 0 < part.stat().st_size <= 1_000_000
     pull(at(state), out, environ, insecure=True)
     assert Archive.open(out).verify()
     assert f"bytes={1_000_000}-" in [headers.get("range") for headers in state.headers]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 80 MB: little more than the margin that a pull leaves free."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root mounts a tmpfs")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "none", str(place)],
+                          capture_output=True, text=True)  # fmt: skip
+    if made.returncode != 0:
+        pytest.skip(f"no tmpfs can be mounted here: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("full", ["the cache's disk", "the archive's disk"])
+def test_a_disk_that_somebody_fills_meanwhile(
+    state: State, archive: Path, tmp_path: Path, small_disk: Path, full: str
+) -> None:
+    other = tmp_path / "other"
+    cache, folder = (small_disk, other) if full == "the cache's disk" else (other, small_disk)
+    other.mkdir()
+    environ = {**os.environ, "REPRO_CACHE": str(cache / "cache")}
+    push(archive, None, at(state), environ, insecure=True)
+    digest, filler = big_layer(archive), small_disk / "filler"
+
+    def fills(handler: Handler) -> bool:
+        if handler.command == "GET" and digest in handler.path and not filler.exists():
+            filler.touch()
+            free = shutil.disk_usage(small_disk).free
+            os.posix_fallocate(os.open(filler, os.O_WRONLY), 0, free - 1_000_000)
+        return False
+
+    state.faults.append(fills)
+    words = [sys.executable, "-m", "repro", "pull", "--insecure", str(at(state)), "-o", "b.repro"]
+    done = subprocess.run(words, cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
+    assert f"error[storage]: pulling oci://127.0.0.1:{state.port}/lab/paper:v1: " in done.stderr
+    assert "No space left on device" in done.stderr and "hint: free some space" in done.stderr
+    assert sorted(os.listdir(folder)) == sorted({"filler", "cache"} & set(os.listdir(folder)))
+    filler.write_bytes(b"")
+    state.asked.clear()
+    done = subprocess.run(words, cwd=folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Archive.open(folder / "b.repro").verify()
+    ranges = [h.get("range") for line, h in zip(state.asked, state.headers[-len(state.asked):],
+              strict=True) if digest in line]  # fmt: skip
+    if full == "the cache's disk":
+        assert len(ranges) == 1 and ranges[0] is not None
+    else:
+        assert ranges == []  # all of it lies in the cache
 
 
 def test_no_room_is_said_before_anything_is_fetched(
@@ -207,7 +264,7 @@ def test_no_room_is_said_before_anything_is_fetched(
     push(archive, None, at(state), environ, insecure=True)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(pull_module.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
-    with pytest.raises(StorageError, match="are to be fetched"):
+    with pytest.raises(RemoteError, match="127.0.0.1.* are to be fetched"):
         pull(at(state), tmp_path / "b.repro", environ, insecure=True)
     assert state.times(f"GET /v2/lab/paper/blobs/{big_layer(archive)}") == 0
 
