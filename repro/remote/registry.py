@@ -17,6 +17,9 @@ from repro.remote.session import Answer, Session
 MAX_MANIFEST = 4 << 20
 """What a registry must take at least (distribution-spec, "Pushing manifests"), in bytes."""
 _MOST_PAGES = 1000
+_REFERRER_TRIES = 12
+_NO_CONDITIONS = (400, 501)
+"""What a registry may say to a header that it does not know."""
 _LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 
 Progress = Callable[[int], None]
@@ -66,6 +69,10 @@ class Registry:
         Raises RemoteError when there is none (slug ``http-404``) or it is not what its
         digest says.
         """
+        _, data, descriptor = self._manifest(wanted)
+        return data, descriptor
+
+    def _manifest(self, wanted: str) -> tuple[Answer, bytes, Descriptor]:
         answer = self.session.request(
             "GET", f"{self._base}/manifests/{quote(wanted, safe=':')}", scopes=self.pull_scope,
             headers={"Accept": f"{MANIFEST}, {INDEX}"},
@@ -85,7 +92,8 @@ class Registry:
                 hint=NO_REGISTRY,
             )
         kind = (answer.header("Content-Type") or "").partition(";")[0].strip()
-        return answer.body, Descriptor(media_type=kind, digest=found, size=len(answer.body))
+        descriptor = Descriptor(media_type=kind, digest=found, size=len(answer.body))
+        return answer, answer.body, descriptor
 
     def put_manifest(self, wanted: str, data: bytes, media_type: str = MANIFEST) -> bool:
         """Store a manifest under a tag or its digest; whether its subject was taken note of."""
@@ -119,30 +127,72 @@ class Registry:
             # 400 and 405: servers that take it for an upload address or do not know it.
             if error.slug not in ("http-404", "http-400", "http-405"):
                 raise
-            return self._fallback(subject)
+            return self._fallback(subject)[0]
         return [each for answer in answers for each in self._listed(answer.body)]
 
     def add_referrers(self, subject: Digest, added: Sequence[Descriptor]) -> None:
-        """Name artifacts in the fallback index: for servers that ignore ``subject``."""
-        known = self._fallback(subject)
-        missing = [each for each in added if each.digest not in {old.digest for old in known}]
-        if not missing:
-            return
+        """Name artifacts in the fallback index: for servers that ignore ``subject``.
+
+        The index is read, changed and stored again (distribution-spec, "Referrers Tag
+        Schema"), which another push may do at the same time. So it is stored under the
+        condition that it is still the one that was read, which not every registry minds, and
+        read again until all of ``added`` are in it, twice in a row. Raises RemoteError (slug
+        ``referrers``) when they do not stay in it.
+        """
+        # Two that write at once differ in what they add: so they do not keep step.
+        moment = 0.2 + int(max(each.digest.hex for each in added)[:4], 16) / 0x20000
+        seen = 0
+        for number in range(_REFERRER_TRIES):
+            if seen or number > 1:  # never between reading and storing
+                self.session.rest(moment)
+            known, condition = self._fallback(subject)
+            there = {each.digest for each in known}
+            missing = [each for each in added if each.digest not in there]
+            if not missing:
+                seen += 1
+                if number == 0 or seen == 2:
+                    return
+                continue
+            seen = 0
+            self._put_index(subject, [*known, *missing], condition)
+        error = RemoteError(
+            f"{self.name} does not keep the list of what belongs to {subject.short}",
+            hint="somebody else may be pushing the same version: try again in a while",
+            slug="referrers",
+        )
+        error.temporary = True
+        raise error
+
+    def _put_index(
+        self, subject: Digest, listed: Sequence[Descriptor], condition: dict[str, str]
+    ) -> None:
+        """Store the fallback index; nothing is changed when the condition does not hold (412)."""
         document = {
             "schemaVersion": 2,
             "mediaType": INDEX,
-            "manifests": [each.to_json() for each in (*known, *missing)],
+            "manifests": [each.to_json() for each in listed],
         }
-        self.put_manifest(_fallback_tag(subject), dump(document), INDEX)
+        data, tag = dump(document), _fallback_tag(subject)
+        answer = self.session.request(
+            "PUT", f"{self._base}/manifests/{tag}", scopes=self.push_scope,
+            headers={"Content-Type": INDEX, **condition}, body=lambda: data,
+            expect=(200, 201, 202, 412, *_NO_CONDITIONS),
+        )  # fmt: skip
+        if answer.status in _NO_CONDITIONS:
+            self.put_manifest(tag, data, INDEX)
 
-    def _fallback(self, subject: Digest) -> list[Descriptor]:
+    def _fallback(self, subject: Digest) -> tuple[list[Descriptor], dict[str, str]]:
+        """The fallback index, and the headers (RFC 9110, 13.1) that mean: while it is this one."""
+        tag = _fallback_tag(subject)
         try:
-            data, _ = self.manifest(_fallback_tag(subject))
+            answer, data, _ = self._manifest(tag)
         except RemoteError as error:
             if error.slug == "http-404":
-                return []
+                return [], {"If-None-Match": "*"}
             raise
-        return self._listed(data)
+        etag = answer.header("ETag") or ""
+        strong = re.fullmatch(r'"[\x21\x23-\x7e]{1,200}"', etag) is not None
+        return self._listed(data), {"If-Match": etag} if strong else {}
 
     def _listed(self, data: bytes) -> list[Descriptor]:
         try:

@@ -157,6 +157,10 @@ class Session:
         wait = error.wait if error is not None and error.wait is not None else 2.0**number
         self._sleep(min(wait, _LONGEST_PAUSE))
 
+    def rest(self, seconds: float) -> None:
+        """Let so much time pass before the next request."""
+        self._sleep(min(seconds, _LONGEST_PAUSE))
+
     def absolute(self, address: str) -> str:
         """A path or a Location as a whole URL. Raises RemoteError when it is no web address."""
         url = urljoin(self._base + "/", address)

@@ -13,7 +13,7 @@ from repro.primitives.texts import human_size, printable
 from repro.remote.reference import Reference
 from repro.remote.transfer import pull_blob, push_blob
 from repro.workflows.places import cache_root, scratch
-from repro.workflows.pull import find_version
+from repro.workflows.pull import find_version, no_room_is_remote
 from repro.workflows.push import Pushed, blobs_of, put_manifests, upload_notes
 from repro.workflows.registries import WORKERS, open_registry
 
@@ -39,7 +39,10 @@ def copy(
     blobs = blobs_of(version)
     told = Tally("copy", sum(each.size for each in blobs), observer)
     notes = upload_notes(environ)
-    with scratch(cache_root(environ) / "runs", "copy") as folder:
+    with (
+        no_room_is_remote(source),
+        scratch(cache_root(environ) / "runs", "copy") as folder,
+    ):
 
         def one(descriptor: Descriptor) -> str:
             if not mounts and new.has_blob(descriptor):

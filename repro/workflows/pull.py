@@ -95,7 +95,7 @@ def pull(
     started = time.monotonic()
     version = find_version(registry, reference)
     with (
-        _no_room_is_remote(reference),
+        no_room_is_remote(reference),
         _Target(output, version) as target,
         _arrivals(environ) as folder,
     ):
@@ -122,7 +122,7 @@ def pull(
 
 
 @contextlib.contextmanager
-def _no_room_is_remote(reference: Reference) -> Iterator[None]:
+def no_room_is_remote(reference: Reference) -> Iterator[None]:
     """A disk that is full or refuses ends a pull as a failing registry does, and says whose."""
     try:
         yield

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from real.test_readers import call, program, unavailable
 from unit.store.archive_sample import entries, file, make_archive
+
+from repro.model.oci import Descriptor
+from repro.primitives.aside import in_threads
+from repro.primitives.digest import Digest
+from repro.remote.registry import Registry
+from repro.remote.session import Session
 
 pytestmark = pytest.mark.real
 USER, PASSWORD = "ada", "l0velace"
@@ -137,6 +144,32 @@ def test_a_big_layer_in_pieces(machine: Machine, tmp_path: Path) -> None:
         assert sent["bytes"] > 40 << 20
         got = machine.repro("pull", f"oci://{host}/lab/big:v1", "-o", "back.repro")
         assert got["archive"]["digest"] == sent["archive"]["digest"]
+
+
+def test_pushes_at_once_keep_each_others_artifacts(machine: Machine, tmp_path: Path) -> None:
+    """docker-registry 2.8 has no referrers API and minds no condition."""
+    subject = Digest.of(b"subject")
+    (tmp_path / "registry").mkdir()
+    with serving(tmp_path / "registry") as host:
+        sent = machine.repro("push", "paper.repro", f"oci://{host}/lab/paper:v1")
+        image = Digest.parse(sent["archive"]["manifest"])
+        where = [
+            Registry(Session(host, lambda: None, insecure=True), "lab/paper") for _ in range(6)
+        ]
+        # The server wants what an index names to be there.
+        data = [where[0].manifest(str(each.digest)) for each in where[0].referrers(image)]
+        named = [Descriptor(media_type=d.media_type, digest=d.digest, size=d.size) for _, d in data]
+        ready = threading.Barrier(len(named))
+
+        def one(at: int) -> None:
+            ready.wait()
+            where[at].add_referrers(subject, [named[at]])
+
+        for _ in range(3):
+            in_threads([partial(one, at) for at in range(len(named))], len(named))
+            found = {each.digest for each in where[0].referrers(subject)}
+            assert found == {each.digest for each in named} and len(named) > 2
+            subject = Digest.of(str(subject).encode())
 
 
 def test_passwords(machine: Machine, tmp_path: Path) -> None:
