@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,17 @@ _KEPT = ("HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_
 _GUARD = """read -r _; "$1" rm --force --volumes "$2" "$2-look" >/dev/null 2>&1
 "$1" rmi --force "$3" >/dev/null 2>&1
 ! "$1" inspect "$2" >/dev/null 2>&1"""
+
+
+_ABSENT = re.compile(
+    rb"Could not find the file |No such container:path: |: not a directory\s*\Z"
+    rb"|: file name too long\s*\Z|evalSymlinksInScope: too many links in "
+)
+"""How docker-cp says that a path leads nowhere (dockerd 20.10 to 28); all else is trouble."""
+
+
+class _NothingThere(RuntimeUnavailable):
+    """The container has nothing at that path."""
 
 
 @frozen
@@ -61,14 +73,20 @@ class Client:
         return None
 
     def look(self, container: str, path: str) -> tarfile.TarInfo | None:
-        """What is at ``path``, links followed; None when nothing is."""
-        with contextlib.suppress(RuntimeUnavailable, tarfile.TarError):
+        """What is at ``path``, links followed; None when docker says that nothing is.
+
+        Raises RuntimeUnavailable when docker cannot say: the daemon is gone, or the container.
+        """
+        try:
             with (
                 self.copied(container, path, "--follow-link") as stream,
                 tarfile.open(fileobj=stream, mode="r|") as archive,
             ):
                 return archive.next()
-        return None
+        except _NothingThere:
+            return None
+        except tarfile.TarError as error:
+            raise _failed("cp", f"it gave no tar: {error}".encode()) from None
 
     @contextlib.contextmanager
     def copied(self, container: str, path: str, *options: str) -> Iterator[IO[bytes]]:
@@ -82,7 +100,10 @@ class Client:
             assert process.stdout is not None
             if not process.stdout.peek(1):
                 process.wait()
-                raise _failed("cp", heard())
+                said = heard()
+                if _ABSENT.search(said):
+                    raise _NothingThere(printable(path, 100))
+                raise _failed("cp", said)
             yield process.stdout
             process.stdout.close()
             process.kill()
