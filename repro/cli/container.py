@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from repro.cli import context
+from repro.cli.bounds import CPUS, MEMORY, PIDS
 from repro.cli.container_lines import listing_lines, log_text
 from repro.cli.render import observer_for
 
@@ -55,9 +56,9 @@ def create(
     archive: str = typer.Argument(..., help="The archive, ARCHIVE:TAG, or oci://…"),
     name: str = typer.Option(..., "--name", help="Its name."),
     network: str = typer.Option("none", help="none, or host (then nothing is sealed off)."),
-    memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
-    cpus: str | None = typer.Option(None, help="Processors, such as 2."),
-    pids: str | None = typer.Option(None, help="Processes and threads at once."),
+    memory: str | None = MEMORY,
+    cpus: str | None = CPUS,
+    pids: str | None = PIDS,
     disk: str | None = typer.Option(None, help="Size of the writable layer, such as 10G."),
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),

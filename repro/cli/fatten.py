@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from repro.cli import context
+from repro.cli.bounds import COMPILING, CPUS, DISK, MEMORY, PIDS
 from repro.cli.render import observer_for
 from repro.primitives.texts import human_size
 
@@ -15,7 +16,8 @@ HELP = """Make a thin archive whole: fetch what it lacks, check it, pack it as i
 
 Wheels come from the package index that pip is set to, Debian packages from this machine's apt
 sources, then from the public archives. With --from FOLDER they are looked for there first.
-Compiled Python files are made by the archive's own interpreter, inside the sandbox.
+Compiled Python files are made by the archive's own interpreter, inside the sandbox;
+--memory, --cpus, --pids, --disk and --timeout limit it.
 
 \b
   repro fatten paper.thin.repro -o paper.repro
@@ -35,10 +37,16 @@ def fatten(
     folders: list[Path] = typer.Option([], "--from", metavar="FOLDER", help=_FROM_HELP),
     offline: bool = typer.Option(False, "--offline", help="Ask nobody: --from alone."),
     engine: str | None = typer.Option(None, help="The engine that compiles [the first usable]."),
+    memory: str | None = MEMORY,
+    cpus: str | None = CPUS,
+    pids: str | None = PIDS,
+    disk: str | None = DISK,
+    timeout: float | None = COMPILING,
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
 ) -> None:
     """Make an archive whole (help text: HELP)."""
+    from repro.model.limits import limits
     from repro.workflows.fatten import FattenRequest
     from repro.workflows.fatten import fatten as make
     from repro.workflows.names import whole_file
@@ -51,6 +59,8 @@ def fatten(
             folders=tuple(folders),
             offline=offline,
             engine=engine,
+            limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
+            timeout=timeout,
         ),
         observer_for(quiet=quiet or json_),
     )

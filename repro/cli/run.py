@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from repro.cli import context
+from repro.cli.bounds import CPUS, DISK, MEMORY, PIDS
 from repro.cli.render import observer_for
 from repro.cli.serving import announce
 
@@ -46,10 +47,10 @@ def run(
     out: Path | None = typer.Option(None, "--out", help="A new folder for what the run writes."),
     network: str = typer.Option("none", help="none, or host (then nothing is sealed off)."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
-    memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
-    cpus: str | None = typer.Option(None, help="Processors, such as 2."),
-    pids: str | None = typer.Option(None, help="Processes and threads at once."),
-    disk: str | None = typer.Option(None, help="What the run may write, such as 10G."),
+    memory: str | None = MEMORY,
+    cpus: str | None = CPUS,
+    pids: str | None = PIDS,
+    disk: str | None = DISK,
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
     insecure: bool = typer.Option(False, "--insecure", help="Plain HTTP for oci://."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the program's output."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from repro.cli import context
+from repro.cli.bounds import COMPILING, CPUS, DISK, MEMORY, PIDS
 from repro.cli.render import observer_for
 from repro.primitives.texts import human_size, printable
 
@@ -21,6 +22,7 @@ HELP = """Leave out of an archive what package registries can give back.
 Files of wheels and Debian packages are left out, with their addresses and hashes; compiled
 Python files too: the archive's own interpreter compiles them again, sealed. Every layer is
 made again once before the thin archive is written. It must be made whole to be rerun.
+--memory, --cpus, --pids, --disk and --timeout limit the interpreter that compiles.
 
 \b
   repro thin paper.repro -o paper.thin.repro
@@ -42,11 +44,17 @@ def thin(
         False, "--keep-bytecode", help="Keep compiled Python files: larger, no engine needed."
     ),
     engine: str | None = typer.Option(None, help="The engine that compiles [the first usable]."),
+    memory: str | None = MEMORY,
+    cpus: str | None = CPUS,
+    pids: str | None = PIDS,
+    disk: str | None = DISK,
+    timeout: float | None = COMPILING,
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="List every package that stays."),
 ) -> None:
     """Make an archive thin (help text: HELP)."""
+    from repro.model.limits import limits
     from repro.workflows.names import whole_file
     from repro.workflows.thin import ThinRequest
     from repro.workflows.thin import thin as make
@@ -58,6 +66,8 @@ def thin(
             environ=context.environ(),
             bytecode=not keep_bytecode,
             engine=engine,
+            limits=limits(memory=memory, cpus=cpus, pids=pids, disk=disk),
+            timeout=timeout,
         ),
         observer_for(quiet=quiet or json_, verbose=verbose),
     )

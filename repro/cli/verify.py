@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from repro.cli import context
+from repro.cli.bounds import CPUS, DISK, MEMORY, PIDS
 from repro.cli.render import observer_for
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ def verify(
     codechecker: str | None = typer.Option(None, help="Who checks, for --codecheck."),
     badge: Path | None = typer.Option(None, "--badge", help="Write an SVG badge here."),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
-    memory: str | None = typer.Option(None, help="Memory of all processes, such as 4G."),
-    cpus: str | None = typer.Option(None, help="Processors, such as 2."),
-    pids: str | None = typer.Option(None, help="Processes and threads at once."),
-    disk: str | None = typer.Option(None, help="What the run may write, such as 10G."),
+    memory: str | None = MEMORY,
+    cpus: str | None = CPUS,
+    pids: str | None = PIDS,
+    disk: str | None = DISK,
     engine: str | None = typer.Option(None, help="The engine to use [the first usable]."),
     pin_cpu: bool = typer.Option(False, "--pin-cpu", help=_PIN_HELP),
     require_seal: str = typer.Option(

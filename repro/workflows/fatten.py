@@ -50,7 +50,8 @@ _LIMITS = TarLimits()
 @frozen
 class FattenRequest:
     """``folders`` hold wheels and Debian packages and are looked through first; ``offline`` asks
-    nobody else. ``limits`` and ``full_seal`` hold for the image's interpreter where it compiles."""
+    nobody else. ``limits``, ``full_seal`` and ``timeout`` (seconds) hold for the image's interpreter
+    where it compiles."""
 
     archive: Path
     output: Path
@@ -59,6 +60,7 @@ class FattenRequest:
     offline: bool = False
     engine: str | None = None
     limits: Limits = NO_LIMITS
+    timeout: float | None = None
     full_seal: bool = False
 
 
@@ -302,7 +304,9 @@ class _Work:
                     untar(stream, form, target, layer.diff_id, _LIMITS)
         run = place / "run"
         run.mkdir()
-        made = compile_sealed(sandbox, folders, programs, jobs, run, self._pool, limits)
+        made = compile_sealed(
+            sandbox, folders, programs, jobs, run, self._pool, limits, self._request.timeout
+        )
         for job, piece in made.items():
             self._bytecode[version.tag, job] = piece
         lost = [job for job in jobs if job not in made]

@@ -128,10 +128,12 @@ def compile_sealed(
     folder: Path,
     pool: Pool,
     limits: Limits = NO_LIMITS,
+    timeout: float | None = None,
 ) -> dict[Job, Piece]:
     """Compile modules of an unpacked image; the code of those that have the expected size.
 
-    ``folder`` is an existing empty one for the sandbox; ``limits`` hold for each interpreter.
+    ``folder`` is an existing empty one for the sandbox; ``limits`` and
+    ``timeout`` (seconds; half an hour when not given) hold for each interpreter.
     Raises RuntimeUnavailable, RerunFailed.
     """
     make_layer(folder)
@@ -140,7 +142,7 @@ def compile_sealed(
         own = [job for job in jobs if job.program == number]
         if own:
             keep = partial(_keep, own, pool, found)
-            _compile(sandbox, layers, program, own, folder, keep, limits)
+            _compile(sandbox, layers, program, own, folder, keep, limits, timeout or _TIMEOUT)
     return found
 
 
@@ -174,6 +176,7 @@ def _compile(
     folder: Path,
     keep: Any,
     limits: Limits,
+    timeout: float,
 ) -> None:
     reading, writing = os.pipe()
     with contextlib.ExitStack() as stack:
@@ -195,7 +198,7 @@ def _compile(
                 stdin=words.fileno(),
                 stdout=writing,
                 stderr=log.fileno(),
-                timeout=_TIMEOUT,
+                timeout=timeout,
                 limits=limits,
             )
         )
@@ -203,11 +206,15 @@ def _compile(
         if result.exit != 0:
             log.seek(0)
             tail = log.read(4096).decode("utf-8", "replace").splitlines()[-5:]
+            why, hint = f"exit {result.exit}", None
+            if result.timed_out:
+                why, hint = f"not done after {timeout:g} s", "give it more: --timeout"
+            elif result.reached:
+                why, hint = REACHED[result.reached], f"give it more: --{result.reached}"
             raise RerunFailed(
-                f"{printable(program)} of the image cannot compile bytecode "
-                f"({REACHED[result.reached] if result.reached else f'exit {result.exit}'})",
+                f"{printable(program)} of the image cannot compile bytecode ({why})",
                 details=[printable(line) for line in tail],
-                hint="give it more: --memory, --pids, --disk" if result.reached else None,
+                hint=hint,
                 slug="bytecode",
             )
 

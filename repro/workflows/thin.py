@@ -10,7 +10,7 @@ from typing import Any
 
 import zstandard
 
-from repro.errors import ArchiveError, ReproError, StorageError
+from repro.errors import ArchiveError, NotWhole, ReproError, StorageError, UsageError
 from repro.image.pieces import Piece, Pool
 from repro.image.rebuilding import Sources, rebuild
 from repro.image.thinning import (
@@ -22,6 +22,7 @@ from repro.image.thinning import (
     thin_layer,
     write_recipe,
 )
+from repro.model.limits import NO_LIMITS, Limits
 from repro.model.lock import Lock, LockedPackage
 from repro.model.oci import Descriptor, Layer
 from repro.model.thin import Part, Thin, ThinArtifact, ThinLayer
@@ -56,7 +57,8 @@ class ThinRequest:
     """``output`` may be the archive itself: it is replaced in one step.
 
     ``bytecode`` says whether compiled Python files are left out as well; they are compiled
-    again in the sandbox, by the archive's own interpreter.
+    again in the sandbox, by the archive's own interpreter, for which ``limits`` and
+    ``timeout`` (seconds) hold.
     """
 
     archive: Path
@@ -64,6 +66,8 @@ class ThinRequest:
     environ: Mapping[str, str]
     bytecode: bool = True
     engine: str | None = None
+    limits: Limits = NO_LIMITS
+    timeout: float | None = None
 
 
 @frozen
@@ -97,12 +101,12 @@ def thin(request: ThinRequest, observer: Observer = silent) -> Thinned:
     """Write ``output``: every version of the archive, its layers taken apart.
 
     Each layer is made again from what was fetched before anything is written. Raises
-    UsageError, ArchiveError, NotWhole (it is thin already), StorageError; a registry that
-    cannot be asked leaves its packages in the archive, which is said.
+    UsageError (it is thin already), ArchiveError, StorageError; a registry that cannot be
+    asked leaves its packages in the archive, which is said.
     """
     with (
         turn(request.output, observer) as place,
-        Archive.open(request.archive) as archive,
+        _whole(request.archive) as archive,
         scratch(cache_root(request.environ) / "runs", "thin") as folder,
         Pool(folder) as pool,
     ):
@@ -128,6 +132,16 @@ def thin(request: ThinRequest, observer: Observer = silent) -> Thinned:
             kept=work.published.kept,
             notes=tuple(work.notes),
         )
+
+
+def _whole(path: Path) -> Archive:
+    try:
+        return Archive.open(path)
+    except NotWhole:
+        raise UsageError(
+            f"{printable(path.name)} is thin already",
+            hint="there is nothing to do: copy it as it is",
+        ) from None
 
 
 class _Work:
@@ -247,12 +261,14 @@ class _Work:
                 place = self._folder / f"compile-{version.tag}"
                 place.mkdir()
                 made = compile_sealed(
-                    sandbox, places, self._programs, list(jobs), place, self._pool
-                )
+                    sandbox, places, self._programs, list(jobs), place, self._pool,
+                    self._request.limits, self._request.timeout,
+                )  # fmt: skip
         except (StorageError, ArchiveError):
             raise
         except ReproError as error:
-            self._say(f"compiled Python files stay inside: {error.message}")
+            mend = f" ({error.hint})" if error.hint else ""
+            self._say(f"compiled Python files stay inside: {error.message}{mend}")
             return {}
         text = f"{len(made)} of {len(jobs)} compiled Python files"
         self._observer(done("bytecode", text, time.monotonic() - started))

@@ -9,15 +9,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from repro.cli.fatten import register as register_fatten
+from repro.cli.thin import register as register_thin
 from repro.cli.verify import register
 from repro.errors import ArchiveError, NotWhole, RemoteError, UsageError
 from repro.image.build import build_layer
 from repro.model.entry import LayerKind
+from repro.model.limits import Limits
+from repro.model.written import FOLDER_MARK
 from repro.store.archive import Archive
 from repro.workflows.fatten import RECOMPRESSED, FattenRequest, whole_copy
 from repro.workflows.inspect import inspect
@@ -107,7 +112,7 @@ def test_the_command_line_says_it(lab: ThinLab) -> None:
         if words[0] == "export":
             assert done.returncode == 0, done.stderr
             written = {path.name for path in (lab.folder / "out").iterdir()}
-            assert written == {"requirements.txt", "lock.json"}
+            assert written == {"requirements.txt", "lock.json", FOLDER_MARK}
             assert done.stdout.split() == ["out/requirements.txt", "out/lock.json"]
         else:
             assert done.returncode == 3 and "error[archive-thin]" in done.stderr
@@ -291,6 +296,42 @@ def test_a_whole_copy_is_made_under_the_limits_of_the_verification(
     assert isinstance(ended.exception, ArchiveError)  # what was made here is none
     (request,) = asked
     assert request.engine == "crun" and request.limits.memory == 10**9 and request.full_seal
+
+
+def test_a_thin_archive_is_thin_already(lab: ThinLab) -> None:
+    lab.make()
+    lab.make_thin()
+    before = lab.thin.read_bytes()
+    for output in (lab.thin, lab.folder / "thinner.repro"):
+        with pytest.raises(UsageError, match="is thin already") as caught:
+            thin(ThinRequest(archive=lab.thin, output=output, environ=lab.environ))
+        assert "fatten" not in str(caught.value.hint) and caught.value.exit_code == 2
+    assert lab.thin.read_bytes() == before and not (lab.folder / "thinner.repro").exists()
+
+
+@pytest.mark.parametrize("name", ["thin", "fatten"])
+def test_the_compiling_interpreter_can_be_limited(
+    lab: ThinLab, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    lab.make()
+    asked: list[Any] = []
+
+    class Seen(Exception):
+        pass
+
+    def seen(request: object, observer: object) -> None:
+        asked.append(request)
+        raise Seen
+
+    monkeypatch.setattr(f"repro.workflows.{name}.{name}", seen)
+    words = ["--memory", "1G", "--cpus", "2", "--pids", "64", "--disk", "2G", "--timeout", "9"]
+    app = typer.Typer()
+    (register_thin if name == "thin" else register_fatten)(app)
+    ended = CliRunner().invoke(app, [str(lab.fat), "-o", str(lab.thin), *words])
+    assert isinstance(ended.exception, Seen), ended.output
+    (request,) = asked
+    assert request.limits == Limits(memory=10**9, cpus=2.0, pids=64, disk=2 * 10**9)
+    assert request.timeout == 9.0
 
 
 def test_versions_share_what_is_made_again(lab: ThinLab) -> None:

@@ -112,6 +112,20 @@ def test_it_is_held_to_limits_and_says_which_it_reached(tmp_path: Path) -> None:
     assert box.requests[0].limits == limits and "--disk" in str(caught.value.hint)
 
 
+def test_its_time_is_limited(tmp_path: Path) -> None:
+    class Slow(HostSandbox):
+        def run(self, request: SandboxRequest) -> SandboxResult:
+            self.requests.append(request)
+            return SandboxResult(exit=137, timed_out=True, cost=Cost(wall=0.0))
+
+    box = Slow(tmp_path)
+    (tmp_path / "run").mkdir()
+    job = Job(source="/a.py", optimize=0, program=0, size=1)
+    with Pool(tmp_path) as pool, pytest.raises(RerunFailed, match="not done after 2.5 s") as caught:
+        compile_sealed(box, [tmp_path], ["/p"], [job], tmp_path / "run", pool, timeout=2.5)
+    assert box.requests[0].timeout == 2.5 and "--timeout" in str(caught.value.hint)
+
+
 def test_a_failing_interpreter_is_named(tmp_path: Path) -> None:
     jobs = [Job(source="/a.py", optimize=0, program=0, size=7)]
     with pytest.raises(RerunFailed, match="python3.11") as caught:
