@@ -39,6 +39,7 @@ _PARANOID_HELP = "Read every file again, also where nothing seems changed."
 _KEEP_HELP = "Keep an archive whose self-test failed as NAME.repro.failed."
 _WRITE_BACK_HELP = "Put the run's results into the project folder as well."
 _THIN_HELP = "Leave out what package registries have; see `repro thin`."
+_JOBS_HELP = "Record so many steps of repro.yml at once, each after those it needs [1]."
 _ENV_HELP = "Give the run this variable of your shell; its value is written into the archive."
 
 
@@ -82,6 +83,7 @@ def snapshot(
     engine: str | None = typer.Option(None, help="The self-test's engine [the first usable]."),
     paranoid: bool = typer.Option(False, "--paranoid", help=_PARANOID_HELP),
     timeout: float | None = typer.Option(None, help="Seconds each step may take."),
+    jobs: int | None = typer.Option(None, min=1, max=256, help=_JOBS_HELP),
     tracer: str = typer.Option("auto", help="How reads are observed: auto, notify, strace, none."),
     capture: str = typer.Option("auto", help="How writes are caught: auto, overlay, in-place."),
     stdin: Path | None = typer.Option(None, "--stdin", help=_STDIN_HELP),
@@ -128,6 +130,7 @@ def snapshot(
             timeout=timeout,
             stdin=stdin,
             on_output=_show if verbose else None,
+            jobs=jobs,
         ),
         observer_for(quiet=quiet, verbose=verbose),
     )

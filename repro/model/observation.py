@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import Enum
 
@@ -25,7 +25,7 @@ class ProcessSeen:
     """One program execution. ``number`` counts from 0 in order of appearance.
 
     ``exe`` is the absolute path given to execve as the tracer resolved it; ``parent``
-    is the number of the parent, when it was seen.
+    is the number of the parent, when it was seen; ``step`` the name of its step.
     """
 
     number: int
@@ -34,6 +34,7 @@ class ProcessSeen:
     exe: str
     argv: tuple[str, ...]
     cwd: str
+    step: str | None = None
 
 
 @frozen
@@ -87,7 +88,7 @@ class Observation:
     capture: str
     steps: tuple[StepSeen, ...]
     processes: tuple[ProcessSeen, ...]
-    accesses: tuple[Access, ...]
+    accesses: Sequence[Access]
     connections: tuple[Connection, ...]
     changes: tuple[tuple[str, Change], ...]
     limits: tuple[str, ...]

@@ -10,7 +10,8 @@ import time
 _THREADS = 17  # num_threads, counted from the state
 
 
-_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends repro from outside."""
 
 
 def fork() -> int:
@@ -19,7 +20,7 @@ def fork() -> int:
     A handler that raises while the library's own hooks of fork run is ignored by Python:
     the interruption would be lost. In the child it would unwind its parent's work.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
         pid = os.fork()
     except OSError:
@@ -35,7 +36,7 @@ def let_interruptions_end_it() -> None:
     # All of them: a shell's background job, for one, ignores SIGQUIT.
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
 
 
 def children_of(pid: int) -> set[int]:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
 
 from repro.observe.tables import ARCHITECTURES, IO_URING_SETUP, SECCOMP_CALL
@@ -76,9 +77,20 @@ def install_listener() -> int:
     raise OSError(number, f"seccomp user notification: {os.strerror(number)}")
 
 
-def die_with_parent() -> None:
-    """This process is killed when the thread that forked it ends (prctl(2))."""
-    _libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """This process gets the signal when the thread that forked it ends (prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def enter_namespace(path: str, kind: int) -> None:
+    """setns(2) into the namespace of this file (/proc/PID/ns/...). Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(fd, kind):
+            number = ctypes.get_errno()
+            raise OSError(number, f"setns: {os.strerror(number)}")
+    finally:
+        os.close(fd)
 
 
 def unshare(flags: int) -> None:

@@ -34,7 +34,8 @@ class Launch:
     """One program to start.
 
     ``program`` is the absolute path, ``argv`` its arguments; ``overlay`` is (root, upper,
-    work) or None; ``notify`` installs the listener.
+    work) or None; ``holder`` is the process whose overlay is joined instead, or None;
+    ``notify`` installs the listener.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Launch:
     environment: Mapping[str, str]
     notify: bool
     overlay: tuple[str, str, str] | None = None
+    holder: int | None = None
     stdin: int | None = None
     timeout: float | None = None
     on_output: Callable[[bytes], None] | None = None
@@ -210,7 +212,9 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
         os.dup2(output, 1)
         os.dup2(output, 2)
         _close_others({talk.fileno(), errors})
-        if what.overlay is not None:
+        if what.holder is not None:
+            overlay.join(what.holder)
+        elif what.overlay is not None:
             overlay.enter(*what.overlay)
         kernel.die_with_parent()
         os.chdir(what.cwd)

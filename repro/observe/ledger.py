@@ -11,8 +11,10 @@ import struct
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from repro.model.observation import Access, Connection, ProcessSeen
+from repro.model.observation import Connection, ProcessSeen
+from repro.observe.lines import Accesses, Lines
 from repro.observe.run_links import RunLinks
+from repro.observe.touches import Touches
 from repro.primitives.texts import printable
 
 O_WRITE = os.O_WRONLY | os.O_RDWR
@@ -24,36 +26,27 @@ MAX_ARGUMENTS = 64
 _SCRIPT_DEPTH = 4
 
 
-@dataclass(slots=True)
-class _Line:
-    read: bool = False
-    read_first: bool = False
-    written: bool = False
-    executed: bool = False
-    listed: bool = False
-    fresh: bool = False  # made by the run: it was not there before
-    reader: int | None = None
-    writer: int | None = None
-
-
 @dataclass
 class Ledger:
     """Collects accesses. ``hidden`` are absolute paths (folders with all below them) that
     count as not there before, ``seeded`` such that only the run can see.
 
     ``seen_before`` gives the place where a path's state before the run can be looked at.
-    ``user`` is the effective user id of the run.
+    ``user`` is the effective user id of the run. ``step`` is the name of the step that runs;
+    ``touches``, where it is wanted, what that step touched.
     """
 
     hidden: frozenset[str] = frozenset()
     seeded: frozenset[str] = frozenset()
     seen_before: Callable[[str], str] = str
     user: int = 0
-    lines: dict[str, _Line] = field(default_factory=dict)
+    lines: Lines = field(default_factory=Lines)
     programs: list[ProcessSeen] = field(default_factory=list)
     connections: dict[tuple[int | None, str, str, int | None], None] = field(default_factory=dict)
     remarks: dict[str, None] = field(default_factory=dict)
     links: RunLinks = field(default_factory=RunLinks)
+    step: str | None = None
+    touches: Touches | None = None
     _interpreters: dict[tuple[str, int, int], tuple[str, ...]] = field(default_factory=dict)
     _hidden_names: frozenset[str] = frozenset()
 
@@ -91,7 +84,10 @@ class Ledger:
         if flags & (O_WRITE | os.O_CREAT | os.O_TRUNC):
             self._opened_for_writing(path, flags, process, existed())
         else:
-            self._opened_for_reading(self.links.behind(path) or path, process)
+            path = self.links.behind(path) or path
+            if self.touches is not None:
+                self.touches.opened.add(path)
+            self._opened_for_reading(path, process)
 
     def _opened_for_writing(
         self, path: str, flags: int, process: int | None, existed: bool
@@ -109,8 +105,8 @@ class Ledger:
             self.read(path, process)
         if flags & O_WRITE or not existed:
             self.wrote(path, process)
-            if line is None:
-                self._line(path).fresh = not existed
+            if line is None and not existed:
+                self.lines.note(path, fresh=True)
 
     def _opened_for_reading(self, path: str, process: int | None) -> None:
         line = self.lines.get(path)
@@ -124,7 +120,7 @@ class Ledger:
         except OSError:
             return
         if stat.S_ISDIR(status.st_mode):
-            self._line(path).listed = True
+            self.lines.note(path, listed=True)
         else:
             self.read(path, process)
 
@@ -132,21 +128,28 @@ class Ledger:
         """Its content was needed."""
         if path.startswith(_SKIPPED):
             return
-        line = self._line(path)
-        if not line.written:
-            line.read_first = True
-        line.read = True
-        if line.reader is None:
-            line.reader = process
+        if self.touches is not None:
+            self.touches.opened.add(path)
+        line = self.lines.get(path)
+        if line is None:
+            self.lines.note(path, read=True, read_first=True, reader=process)
+        elif not line.read or line.reader is None or not (line.read_first or line.written):
+            reader = process if line.reader is None else line.reader
+            first = line.read_first or not line.written
+            self.lines.note(path, read=True, read_first=first, reader=reader)
 
     def wrote(self, path: str, process: int | None) -> None:
         """It was created, changed, replaced or removed."""
         if path.startswith(_SKIPPED):
             return
-        line = self._line(path)
-        line.written = True
-        if line.writer is None:
-            line.writer = process
+        if self.touches is not None:
+            self.touches.written.add(path)
+        line = self.lines.get(path)
+        if line is None:
+            self.lines.note(path, written=True, writer=process)
+        elif not line.written or line.writer is None:
+            writer = process if line.writer is None else line.writer
+            self.lines.note(path, written=True, writer=writer)
 
     def removed(self, path: str, process: int | None) -> None:
         """It, or the folder with all in it, is gone."""
@@ -199,13 +202,18 @@ class Ledger:
         if len(argv) > MAX_ARGUMENTS:
             argv = (*argv[:MAX_ARGUMENTS], "...")
         self.programs.append(
-            ProcessSeen(number=number, pid=pid, parent=parent, exe=needed[0], argv=argv, cwd=cwd)
-        )
+            ProcessSeen(
+                number=number, pid=pid, parent=parent, exe=needed[0], argv=argv, cwd=cwd,
+                step=self.step,
+            )
+        )  # fmt: skip
         for spelled in needed:
             each = self.links.behind(spelled) or spelled
+            if self.touches is not None:
+                self.touches.opened.add(each)
             if each in self.lines or self.existed(each):
                 self.read(each, number)
-                self._line(each).executed = True
+                self.lines.note(each, executed=True)
         return number
 
     def started(self, path: str, argv: tuple[str, ...], cwd: str) -> None:
@@ -213,7 +221,7 @@ class Ledger:
         self.programs.append(
             ProcessSeen(
                 number=len(self.programs), pid=0, parent=None, exe=path,
-                argv=argv[:MAX_ARGUMENTS], cwd=cwd,
+                argv=argv[:MAX_ARGUMENTS], cwd=cwd, step=self.step,
             )
         )  # fmt: skip
 
@@ -221,16 +229,9 @@ class Ledger:
         """A connection was tried."""
         self.connections[(process, family, address, port)] = None
 
-    def accesses(self) -> tuple[Access, ...]:
+    def accesses(self) -> Accesses:
         """One Access per path, sorted by bytes."""
-        return tuple(
-            Access(
-                path=path, read=line.read, read_first=line.read_first, written=line.written,
-                executed=line.executed, listed=line.listed, first_reader=line.reader,
-                first_writer=line.writer,
-            )
-            for path, line in sorted(self.lines.items(), key=lambda item: os.fsencode(item[0]))
-        )  # fmt: skip
+        return Accesses(self.lines)
 
     def seen_connections(self) -> tuple[Connection, ...]:
         """Connections in the order of their first attempt."""
@@ -238,12 +239,6 @@ class Ledger:
             Connection(process=process, family=family, address=address, port=port)
             for process, family, address, port in self.connections
         )
-
-    def _line(self, path: str) -> _Line:
-        line = self.lines.get(path)
-        if line is None:
-            line = self.lines[path] = _Line()
-        return line
 
 
 def interpreters(path: str, locate: Callable[[str], str]) -> Iterator[str]:

@@ -27,6 +27,9 @@ _OPENS = ("open", "openat", "openat2", "creat")
 _CREAT_FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 _FAMILIES = {1: "unix", 2: "inet", 10: "inet6", 16: "netlink"}
 
+_REMEMBERED = 1 << 16
+"""So many opened paths are passed over at once; the ledger knows the others as well, slower."""
+
 BeforeWrite = Callable[[str, bool], None]
 
 
@@ -133,6 +136,8 @@ class Notifier:
             if raw[:1] == b"/" and not flags & (O_WRITE | os.O_CREAT | os.O_TRUNC):
                 if raw in self._seen:
                     return
+                if len(self._seen) >= _REMEMBERED:
+                    self._seen.clear()
                 self._seen.add(raw)
             self._open(tid, self._absolute(tid, raw, base), flags)
         elif name in ("execve", "execveat"):

@@ -7,8 +7,10 @@ is promised to stay as it was.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from collections.abc import Iterable, Mapping
 
 from repro.observe.inplace import copy_file
 from repro.primitives.texts import human_size, printable
@@ -17,6 +19,7 @@ LIMIT = 2_000_000_000
 """So many bytes are kept altogether."""
 
 _SKIPPED = ("/dev/", "/proc/", "/sys/")
+_REMEMBERED = 1 << 16
 
 
 class Outside:
@@ -30,17 +33,24 @@ class Outside:
         self._root = root
         self._folder = folder
         self._seen: set[str] = set()
+        self._inside: set[str] = set()
         self._bytes = 0
         self.kept: dict[str, str] = {}
         self.trouble: list[str] = []
 
     def keep(self, path: str) -> None:
         """Copy the plain file that the path leads to, once, unless the project holds it."""
-        if path in self._seen:
+        if path in self._seen or path in self._inside:
             return
-        self._seen.add(path)
         real = os.path.realpath(path)
-        if real.startswith((self._root + "/", *_SKIPPED)) or real in self.kept:
+        if real.startswith((self._root + "/", *_SKIPPED)):
+            if len(self._inside) >= _REMEMBERED:
+                self._inside.clear()
+            self._inside.add(path)
+            return
+        # Never forgotten: what the run made there itself would pass for a state before it.
+        self._seen.add(path)
+        if real in self.kept:
             return
         try:
             status = os.lstat(real)
@@ -49,8 +59,7 @@ class Outside:
             if self._bytes + status.st_size > LIMIT:
                 self._lost(real, f"more than {human_size(LIMIT)}")
                 return
-            copy = os.path.join(self._folder, str(len(self.kept)))
-            copy_file(real, copy)
+            copy = self._copy(real)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -58,6 +67,24 @@ class Outside:
             return
         self._bytes += status.st_size
         self.kept[real] = copy
+
+    def add(self, kept: Mapping[str, str], trouble: Iterable[str]) -> None:
+        """What the recorder of another step kept in the same folder."""
+        self.kept.update(kept)
+        self.trouble += [text for text in trouble if text not in self.trouble]
+
+    def _copy(self, real: str) -> str:
+        """Several steps at once may keep one file: the first copy is the state before all."""
+        copy = os.path.join(self._folder, hashlib.sha256(os.fsencode(real)).hexdigest())
+        own = f"{copy}.{os.getpid()}"
+        copy_file(real, own)
+        try:
+            os.link(own, copy)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(own)
+        return copy
 
     def changed(self) -> dict[str, str]:
         """``kept`` without files that are as they were: opened for writing and left alone."""

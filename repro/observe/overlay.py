@@ -6,9 +6,12 @@ root with a plain mount namespace, as an ordinary user inside an own user namesp
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -46,6 +49,54 @@ def enter(root: str, upper: str, work: str) -> None:
     kernel.mount("repro", root, "overlay", 0, data)
     for fd in folders:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def held(root: str, upper: str, work: str) -> Iterator[int]:
+    """One overlay for several programs at once: the number of a process that holds it.
+
+    Two mounts of one upper folder at a time are undefined (overlayfs.rst). Raises OSError.
+    """
+    said, telling = os.pipe()
+    waiting, ending = os.pipe()
+    pid = children.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            children.let_interruptions_end_it()
+            kernel.die_with_parent()
+            os.close(said)
+            os.close(ending)
+            enter(root, upper, work)
+            os.write(telling, b"+")
+            os.read(waiting, 1)
+        except BaseException as error:
+            os.write(telling, str(error).encode("utf-8", "replace")[:500] or b"failed")
+        os._exit(0)
+    os.close(telling)
+    os.close(waiting)
+    try:
+        words = os.read(said, 500)
+        if words != b"+":
+            raise OSError(errno.EPERM, words.decode("utf-8", "replace") or "no overlay")
+        yield pid
+    finally:
+        os.close(said)
+        os.close(ending)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def join(holder: int) -> None:
+    """See what ``holder`` sees; what this process mounts stays its own. Raises OSError.
+
+    To be called in a forked child with one thread.
+    """
+    place = f"/proc/{holder}/ns"
+    if os.stat(f"{place}/user").st_ino != os.stat("/proc/self/ns/user").st_ino:
+        kernel.enter_namespace(f"{place}/user", kernel.CLONE_NEWUSER)
+    kernel.enter_namespace(f"{place}/mnt", kernel.CLONE_NEWNS)
+    kernel.unshare(kernel.CLONE_NEWNS)
 
 
 def _plain_namespace() -> bool:

@@ -20,6 +20,7 @@ from repro.observe.launch import Launch, find_program, launch, program_places
 from repro.observe.ledger import Ledger
 from repro.observe.outside import Outside
 from repro.observe.probe import reason_against_notify
+from repro.observe.together import Stage, record_together
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import remove_tree
 from repro.primitives.frozen import frozen
@@ -36,7 +37,8 @@ class RecordRequest:
     ``root`` is the project's real absolute path; ``environment`` is exactly what the
     programs get; ``scratch`` an empty folder. ``hide`` are paths (relative to the root) of
     old results that the run must not see; ``seed`` files that it shall see. ``on_output``
-    gets stdout and stderr as they come.
+    gets stdout and stderr as they come. ``jobs`` is how many steps may run at once: with
+    more than one each waits for the steps that it needs alone, and its output comes at its end.
     """
 
     root: str
@@ -48,13 +50,14 @@ class RecordRequest:
     tracer: str = "auto"
     capture: str = "auto"
     on_output: Callable[[bytes], None] | None = None
+    jobs: int = 1
 
 
 def record(request: RecordRequest, observer: Observer = silent) -> Observation:
-    """Run the steps in order up to the first that fails.
+    """Run the steps in order up to the first that fails; ``jobs`` of them at once.
 
     A failing step is no exception: look at ``steps[-1].exit``. Raises ProjectError when a
-    command does not exist, RuntimeUnavailable when a demanded tracer or capture does not
+    command does not exist or steps at once depend on each other, RuntimeUnavailable when a demanded tracer or capture does not
     work here. Whatever is raised (Interrupted by a signal's handler too): the folder is
     then as it was and no process is left.
     """
@@ -76,6 +79,7 @@ class _Session:
         os.mkdir(kept)
         self._outside = Outside(request.root, kept)
         self._in_place: InPlace | None = None
+        self._holder: int | None = None
         self._copied: Mapping[str, overlay.Stamp] = {}
         if overlaid:
             os.mkdir(self._work)
@@ -144,31 +148,59 @@ class _Session:
             self._in_place.begin(copy_all=self._tracer != "notify")
 
     def _steps(self) -> list[StepSeen]:
+        if self._at_once():
+            return self._together()
         seen: list[StepSeen] = []
         for step in self._request.steps:
             text = printable(" ".join(step.argv), 60)
             self._observer(Event(kind=EventKind.BEGIN, phase="run", text=text))
-            seen.append(self._step(step))
+            seen.append(self._step(step, self._request.on_output))
             if seen[-1].exit != 0:
                 break
         return seen
 
-    def _step(self, step: Step) -> StepSeen:
+    def _at_once(self) -> bool:
         request = self._request
+        if request.jobs < 2 or len(request.steps) < 2:
+            return False
+        if self._in_place is not None:
+            self._limits.append("the steps ran one after the other: at once needs an overlay")
+        elif self._tracer == "none":
+            self._limits.append(
+                "the steps ran one after the other: without a tracer nobody would see what one "
+                "reads of another that runs"
+            )
+        else:
+            return True
+        return False
+
+    def _together(self) -> list[StepSeen]:
+        request = self._request
+        stage = Stage(
+            root=request.root, logs=self._scratch, ledger=self._ledger, outside=self._outside,
+            limits=self._limits, play=self._step, on_output=request.on_output,
+            observer=self._observer,
+        )  # fmt: skip
+        with overlay.held(request.root, self._upper, self._work) as self._holder:
+            return record_together(request.steps, request.jobs, stage)
+
+    def _step(self, step: Step, on_output: Callable[[bytes], None] | None) -> StepSeen:
+        request = self._request
+        self._ledger.step = step.name
         cwd = self._cwd(step)
         inside = self._upper if self._in_place is None else None
         program = find_program(step.argv[0], cwd, request.environment, inside, request.root)
         if self._tracer == "none":
             self._ledger.started(program, step.argv, cwd)
         argv = step.argv
-        log = os.path.join(self._scratch, "strace.log")
+        log = os.path.join(self._scratch, f"strace-{os.getpid()}.log")
         if self._tracer == "strace":
             path = request.environment.get("PATH", "/usr/bin:/bin")
             tool = strace.find_strace(path) or strace.find_strace("/usr/bin:/bin")
             assert tool is not None
             argv = tuple(strace.command(tool, log, program, step.argv))
         with self._stdin(step) as stdin:
-            result = self._launch(step, program, argv, cwd, stdin)
+            result = self._launch(step, program, argv, cwd, stdin, on_output)
         if self._tracer == "strace":
             self._read_strace(Path(log), cwd)
             # What strace used itself is in these figures: they would say nothing.
@@ -193,8 +225,9 @@ class _Session:
             yield stream.fileno()
 
     def _launch(
-        self, step: Step, program: str, argv: tuple[str, ...], cwd: str, stdin: int | None
-    ) -> StepSeen:
+        self, step: Step, program: str, argv: tuple[str, ...], cwd: str, stdin: int | None,
+        on_output: Callable[[bytes], None] | None,
+    ) -> StepSeen:  # fmt: skip
         request = self._request
         return launch(
             Launch(
@@ -207,9 +240,10 @@ class _Session:
                 overlay=(
                     (request.root, self._upper, self._work) if self._in_place is None else None
                 ),
+                holder=self._holder,
                 stdin=stdin,
                 timeout=step.timeout,
-                on_output=request.on_output,
+                on_output=on_output,
                 before_write=self._before_write,
             ),
             self._ledger,

@@ -16,25 +16,25 @@ _MAX_LINKS = 40  # path_resolution(7)
 class RunLinks:
     """By the absolute path of each link, as it was spelled, its text."""
 
-    _texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self._texts)
+        return bool(self.texts)
 
     def made(self, path: str, text: str) -> None:
         """A link was made."""
-        self._texts[path] = text
+        self.texts[path] = text
 
     def removed(self, path: str) -> None:
         """The link, or the folder with links in it, is gone."""
         for link in self._below(path):
-            del self._texts[link]
+            del self.texts[link]
 
     def moved(self, old: str, new: str) -> None:
         """A link, or a folder with links in it, has another name now."""
         self.removed(new)
         for link in self._below(old):
-            self._texts[new + link[len(old) :]] = self._texts.pop(link)
+            self.texts[new + link[len(old) :]] = self.texts.pop(link)
 
     def behind(self, path: str) -> str | None:
         """Where ``path`` leads through links of the run, None when through none of them.
@@ -47,21 +47,21 @@ class RunLinks:
             link = self._first(path)
             if link is None:
                 return found
-            text = self._texts[link]
+            text = self.texts[link]
             start = text if text.startswith("/") else f"{link.rpartition('/')[0]}/{text}"
             found = path = os.path.normpath(start) + path[len(link) :]
         return None
 
     def _first(self, path: str) -> str | None:
         """The first part of a path that is a link of the run."""
-        if not self._texts:
+        if not self.texts:
             return None
         end = path.find("/", 1)
         while end > 0:
-            if path[:end] in self._texts:
+            if path[:end] in self.texts:
                 return path[:end]
             end = path.find("/", end + 1)
-        return path if path in self._texts else None
+        return path if path in self.texts else None
 
     def _below(self, path: str) -> list[str]:
-        return [link for link in self._texts if link == path or link.startswith(path + "/")]
+        return [link for link in self.texts if link == path or link.startswith(path + "/")]

@@ -29,9 +29,10 @@ from repro.primitives.texts import printable
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 CONFIG_NAMES = ("repro.yml", "repro.yaml")
 _MAX_CONFIG = 1 << 20
+MOST_JOBS = 256
 _TOP = (
     "version", "name", "run", "steps", "notebooks", "inputs", "outputs", "environment",
-    "seed", "resources", "secrets", "allow", "paper",
+    "seed", "resources", "secrets", "allow", "paper", "jobs",
 )  # fmt: skip
 _STEP = ("name", "run", "needs", "cwd", "timeout")
 _INPUTS = ("include", "exclude", "remote")
@@ -64,6 +65,7 @@ class Config:
     deny: tuple[str, ...] = ()
     time_limit: float | None = None
     limits: Limits = NO_LIMITS
+    jobs: int = 1
     notes: tuple[str, ...] = ()
 
 
@@ -102,6 +104,7 @@ def read_config(path: Path) -> Config:
         deny=tuple(_text_list(secrets.get("deny"), "secrets.deny")),
         time_limit=_duration(resources.get("time"), "resources.time"),
         limits=_limits(resources),
+        jobs=_jobs(fields.get("jobs", 1)),
         notes=tuple(_notes(fields, environment, resources)),
     )
 
@@ -199,6 +202,12 @@ def _steps(fields: Mapping[str, Any]) -> tuple[Step, ...]:
         raise _wrong("steps", "must be a list")
     steps = tuple(_step(item, number) for number, item in enumerate(listed))
     return _ordered(steps)
+
+
+def _jobs(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_JOBS:
+        raise _wrong("jobs", f"must be a number from 1 to {MOST_JOBS}: how many steps run at once")
+    return value
 
 
 def _step(value: object, number: int) -> Step:

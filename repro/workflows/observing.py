@@ -35,6 +35,7 @@ def observe(
     environment: RunEnvironment,
     folder: Path,
     output: Path,
+    jobs: int,
     observer: Observer,
 ) -> tuple[Observation, tuple[str, ...]]:
     """Run the steps under observation, and put the folder back where it was run in place."""
@@ -55,6 +56,7 @@ def observe(
                 tracer=request.tracer,
                 capture=request.capture,
                 on_output=request.on_output,
+                jobs=jobs,
             ),
             observer,
         )
@@ -62,15 +64,16 @@ def observe(
     if observation.steps[-1].exit == 0:
         text = printable(" && ".join(step_text(step) for step in project.steps), 100)
         seconds = time.monotonic() - started
-        observer(done("run", f"{text} · exit 0", seconds))
+        at_once = f" · up to {jobs} at once" if jobs > 1 and len(project.steps) > 1 else ""
+        observer(done("run", f"{text} · exit 0{at_once}", seconds))
         observer(done("used", Usage.of(step.cost for step in observation.steps).text()))
         for limit in observation.limits:
             observer(Event(kind=EventKind.WARNING, phase="run", text=limit))
     return observation, hidden
 
 
-def run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
-    """The error of a recorded run whose last step failed."""
+def run_failed(observation: Observation, hidden: Sequence[str], jobs: int = 1) -> RunFailed:
+    """The error of a recorded run whose last step failed, up to ``jobs`` of them at once."""
     last = observation.steps[-1]
     hint = "make it run by itself first; nothing was written"
     if hidden:
@@ -78,7 +81,7 @@ def run_failed(observation: Observation, hidden: Sequence[str]) -> RunFailed:
     return RunFailed(
         f"{printable(last.name, 60)!r} {how_it_ended(last)}",
         hint=hint,
-        details=last.tail,
+        details=(*last.tail, *(observation.limits if jobs > 1 else ())),
         slug="run-failed",
     )
 

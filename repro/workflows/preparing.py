@@ -31,7 +31,8 @@ class SnapshotRequest:
     time of the snapshot as ISO 8601 text; ``clamp`` the fixed time inside (seconds).
     ``message`` is a note of the author about this version. ``person`` is the author as the
     machine knows them; ``anonymous``: nothing of that may be in the archive. ``probe``: rerun
-    it under other conditions too, and class every output.
+    it under other conditions too, and class every output. ``jobs`` is how many steps may run
+    at once (None: as repro.yml says).
     """
 
     root: Path
@@ -65,6 +66,7 @@ class SnapshotRequest:
     timeout: float | None = None
     stdin: Path | None = None
     on_output: Callable[[bytes], None] | None = None
+    jobs: int | None = None
 
 
 def project_root(folder: Path) -> str:

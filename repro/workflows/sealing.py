@@ -142,6 +142,7 @@ def _process(process: Any) -> dict[str, Any]:
         "exe": process.exe,
         "argv": list(process.argv[:64]),
         "cwd": process.cwd,
+        **({"step": process.step} if process.parent is None and process.step else {}),
     }
 
 

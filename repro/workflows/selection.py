@@ -147,11 +147,16 @@ def _processes(listed: object, steps: Sequence[Step]) -> tuple[dict[int, object]
     parents: dict[int, object] = {}
     roots: dict[int, str] = {}
     waiting = list(steps)
+    names = {step.name for step in steps}
     for process in _mappings(listed):
         number, argv = process.get("number"), process.get("argv")
         if not isinstance(number, int):
             continue
         parents[number] = process.get("parent")
+        named = process.get("step")
+        if isinstance(named, str) and named in names:
+            roots[number] = named
+            continue
         if parents[number] is None and waiting and argv == list(waiting[0].argv[:_MAX_ARGV]):
             roots[number] = waiting.pop(0).name
     return parents, roots

@@ -141,10 +141,11 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
         placed(config.remote, root, request.environ, observer) as remote,
         scratch(cache_root(request.environ) / "runs", "record") as folder,
     ):
-        observation, hidden = observe(request, project, environment, folder, output, observer)
+        jobs = config.jobs if request.jobs is None else request.jobs
+        observation, hidden = observe(request, project, environment, folder, output, jobs, observer)
         try:
             if observation.steps[-1].exit != 0:
-                raise run_failed(observation, hidden)
+                raise run_failed(observation, hidden, jobs)
             prepared = _Prepared(
                 request=request, project=project, environment=environment, config=config,
                 findings=findings, output=output, observation=observation, notes=notes,

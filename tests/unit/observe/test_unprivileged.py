@@ -17,6 +17,7 @@ from typing import TypeVar
 import pytest
 
 from repro.model.observation import Change
+from repro.model.step import Step
 from repro.observe.capture import restore
 from repro.observe.overlay import reason_against
 from tests.unit.observe.recording_sample import Lab, changes, compiled, got, need, tree
@@ -181,6 +182,26 @@ def test_a_file_that_nobody_may_read_is_no_trouble_in_an_overlay(folder: Path) -
         return found
 
     assert as_user(work) == {"out": Change.CREATED}
+
+
+def test_steps_at_once_share_one_overlay(folder: Path) -> None:
+    needs_overlay(folder)
+    wait = "n=0; until [ -e {0} ]; do sleep 0.01; n=$((n+1)); [ $n -lt 3000 ] || exit 9; done"
+
+    def work() -> tuple[dict[str, Change], list[int]]:
+        lab = Lab(folder, {"in.csv": "1\n"})
+        steps = [
+            Step(name=own, argv=("/bin/sh", "-ec", f"echo > {meet}/{own}; {wait.format(there)}; "
+                                 f"cat in.csv > {own}"))
+            for own, other in (("a", "b"), ("b", "a"))
+            for meet in [folder] for there in [folder / other]
+        ]  # fmt: skip
+        seen = lab.record(*steps, jobs=2, capture="overlay")
+        found = changes(seen), [step.exit for step in seen.steps]
+        lab.close()
+        return found
+
+    assert as_user(work) == ({"a": Change.CREATED, "b": Change.CREATED}, [0, 0])
 
 
 def test_root_without_the_administrators_capability(tmp_path: Path) -> None:
