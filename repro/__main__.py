@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import NoReturn
 
 
@@ -10,7 +11,19 @@ def main() -> NoReturn:
     """Run the command line and exit with a documented status."""
     # Nothing of what loading makes is garbage: looking for some takes a tenth of the start.
     gc.disable()
-    from repro.cli.app import main as command_line
+    from repro.cli.ahead import ahead, worth_it
+    from repro.cli.ending import ended
+
+    def call() -> None:
+        words = sys.argv[1:]
+        if not (worth_it(words) and ahead(words)):
+            _here()
+
+    ended(call)
+
+
+def _here() -> None:
+    from repro.cli.app import command_line
 
     gc.freeze()
     gc.enable()

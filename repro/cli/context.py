@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ def clamp() -> int:
 
 def machine() -> str:
     """The architecture as ``uname -m`` has it."""
-    return platform.machine()
+    return os.uname().machine
 
 
 def person() -> Person:
@@ -54,7 +53,7 @@ def person() -> Person:
     user = environ.get("USER") or environ.get("LOGNAME") or user
     home = environ.get("HOME") or home
     homes = dict.fromkeys((home, os.path.realpath(home)) if home.startswith("/") else ())
-    return Person(user=user, host=platform.node(), homes=tuple(homes), name=name)
+    return Person(user=user, host=os.uname().nodename, homes=tuple(homes), name=name)
 
 
 def network(text: str) -> str:

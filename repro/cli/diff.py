@@ -32,7 +32,7 @@ def diff(
     json_: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Compare (help text: HELP)."""
-    from repro.cli.verify import outcome_of
+    from repro.cli.verifying import outcome_of
     from repro.errors import UsageError
     from repro.report.jsondoc import outcome_document
     from repro.workflows.diff import are_archives

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -46,6 +45,12 @@ def json_wanted(words: Sequence[str]) -> bool:
 
 def _moving(out: TextIO) -> bool:
     return out.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _columns() -> int:
+    import shutil  # not before it is needed: docs/decisions/0005
+
+    return shutil.get_terminal_size().columns
 
 
 def unicode_out(stream: TextIO) -> bool:
@@ -111,7 +116,7 @@ class _Terminal:
             parts.append(f"{left:.0f}s left" if left < 60 else f"{human_time(left)} left")
         text = " · ".join(part for part in parts if part)
         # A line that wraps could not be written over.
-        width = max(20, shutil.get_terminal_size().columns - 1)
+        width = max(20, _columns() - 1)
         self._out.write(f"\r\x1b[K  ..  {event.phase:<9} {text}"[: width + len("\r\x1b[K")])
         self._out.flush()
         self._shown = True

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterator
-from dataclasses import field
 
 from repro.compare.base import Beyond, Malformed
 from repro.compare.inflate import inflate_exactly
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_RAW = 96 << 20

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
 from repro.compare.findings import Findings
 from repro.compare.numbers import is_whole, read_number
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 MAX_CELLS = 1_000_000
 

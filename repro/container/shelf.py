@@ -10,7 +10,6 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from repro.container.processes import Process, process
 from repro.container.state import Container, Holder, Run
 from repro.errors import StorageError, UsageError
 from repro.primitives.files import atomic_write, private_folder, remove_tree
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")

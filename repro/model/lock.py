@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import Enum
 from typing import Any
 
 from repro.errors import ArchiveError
 from repro.model.oci import LOCK_SCHEMA, mapping, sequence, text, texts
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 
 class Grade(Enum):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from enum import Enum
 
 from repro.model.entry import FileEntry
 from repro.model.scope import Scope
 from repro.model.step import StepSeen
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 
 class Change(Enum):

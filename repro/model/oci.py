@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from repro.errors import ArchiveError, RuntimeUnavailable
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 from repro.primitives.texts import printable
 
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from repro.model.guise import AS_USUAL, Guise
 from repro.model.limits import NO_LIMITS, Limits
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 if TYPE_CHECKING:
     # For annotations only: a verification need not load what a snapshot observes and locks.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
 from repro.model.step import Step
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 
 @frozen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any, NoReturn
 
 from repro.errors import ArchiveError
@@ -12,7 +11,7 @@ from repro.model.limits import NO_LIMITS, Limits
 from repro.model.oci import mapping, sequence, text, texts, whole
 from repro.model.step import Step
 from repro.primitives.digest import Digest
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 _LONGEST = 4095  # path_resolution(7), PATH_MAX without its zero byte
 _LONGEST_TIME = 1e9

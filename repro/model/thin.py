@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any, NoReturn
 
 from repro.errors import ArchiveError
@@ -151,7 +150,7 @@ class Thin:
     zstandard: str
     artifacts: tuple[ThinArtifact, ...]
     layers: tuple[ThinLayer, ...]
-    programs: tuple[str, ...] = field(default=())
+    programs: tuple[str, ...] = ()
 
     @property
     def download(self) -> int:

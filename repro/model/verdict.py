@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from repro.model.outcome import Outcome
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 
 
 @frozen

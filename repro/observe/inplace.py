@@ -9,11 +9,10 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
 
 from repro.model.observation import Change
 from repro.primitives.files import walk
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 from repro.primitives.texts import printable
 
 _FICLONE = 0x40049409

@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
 from pathlib import Path
 
 from repro.errors import ProjectError, RuntimeUnavailable
@@ -23,7 +22,7 @@ from repro.observe.probe import reason_against_notify
 from repro.observe.together import Stage, record_together
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import remove_tree
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen, replace
 from repro.primitives.texts import printable
 
 _OTHERS = "what anybody else changed in the folder meanwhile counts as the run's doing"

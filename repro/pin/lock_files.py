@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from pathlib import Path
 
 from repro.pin import python_locks
 from repro.pin.statements import Statement
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 from repro.primitives.texts import printable
 
 _MAX_BYTES = 64 << 20

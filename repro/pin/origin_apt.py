@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from repro.errors import RemoteError
 from repro.model.origin import FileNote, Origin, PackageOrigin
 from repro.model.packed import PackedFile, PackedFiles
 from repro.pin.deb import Deb, DebMember, read_deb, read_md5sums
 from repro.pin.download import Fetcher
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 
 _DEB_LIMIT = 4 << 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from repro.errors import RemoteError
 from repro.model.origin import Origin, PackageOrigin
@@ -14,7 +13,7 @@ from repro.pin.pip_settings import PipSettings, shown
 from repro.pin.published_wheel import Compared, with_record, with_wheel
 from repro.pin.simple_index import IndexFile, index_files
 from repro.pin.wheel import Wheel, fits
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 
 _WHEEL_LIMIT = 4 << 30

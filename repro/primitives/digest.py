@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import total_ordering
 from typing import TYPE_CHECKING, BinaryIO
 
 from repro.errors import ArchiveError
@@ -17,11 +17,34 @@ _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, order=True)
+@total_ordering
 class Digest:
-    """A sha256 content digest; its text form is ``sha256:<64 lower-case hex>``."""
+    """A sha256 content digest; its text form is ``sha256:<64 lower-case hex>``.
 
-    hex: str
+    Compared and ordered by its digits, which nobody can change.
+    """
+
+    __slots__ = ("_hex",)
+
+    def __init__(self, hex: str) -> None:
+        self._hex = hex
+
+    @property
+    def hex(self) -> str:
+        """The 64 digits."""
+        return self._hex
+
+    def __eq__(self, other: object) -> bool:
+        return self._hex == other._hex if isinstance(other, Digest) else NotImplemented
+
+    def __lt__(self, other: Digest) -> bool:
+        return self._hex < other._hex if isinstance(other, Digest) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._hex)
+
+    def __repr__(self) -> str:
+        return f"Digest({self._hex!r})"
 
     @classmethod
     def parse(cls, text: object, what: str = "") -> Digest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 import struct
 from collections.abc import Iterator
@@ -72,9 +71,7 @@ def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: b
         return fd
     number = ctypes.get_errno()
     if number == errno.ENOSYS:
-        import platform
-
-        raise OSError(number, f"openat2 needs Linux 5.6 (this is {platform.release()})", name)
+        raise OSError(number, f"openat2 needs Linux 5.6 (this is {os.uname().release})", name)
     raise OSError(number, os.strerror(number), name)
 
 
@@ -87,6 +84,18 @@ def private_folder(folder: Path) -> None:
     for each in reversed([folder, *folder.parents]):
         if not each.exists():
             each.mkdir(mode=0o700, exist_ok=True)
+
+
+def fresh_folder(root: Path, prefix: str) -> Path:
+    """A new folder in ``root`` with a name that begins so, for its owner alone.
+
+    As ``tempfile.mkdtemp``, which need not be loaded. Raises OSError.
+    """
+    while True:
+        folder = root / f"{prefix}{os.urandom(6).hex()}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+            return folder
 
 
 def open_made(root_fd: int, folder: str) -> int:
@@ -153,6 +162,8 @@ def remove_tree(folder: Path) -> None:
             if not os.path.islink(place):
                 with contextlib.suppress(OSError):
                     os.chmod(place, 0o700)
+    import shutil  # not before it is needed: docs/decisions/0005
+
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import signal
@@ -104,6 +103,8 @@ def subreaper() -> Iterator[None]:
 
     The setting belongs to the process: the last of several threads puts it back.
     """
+    import ctypes  # not before it is needed: docs/decisions/0005
+
     libc = ctypes.CDLL(None, use_errno=True)
     with _Claims.lock:
         if _Claims.count == 0:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NoReturn
 
 from repro.errors import ArchiveError
@@ -114,8 +113,7 @@ class TarReader:
 
     def _complete(self, header: Header, extra: dict[bytes, bytes]) -> Header:
         if extra:
-            header = replace(
-                header,
+            header = header._replace(
                 name=extra.get(b"path", header.name),
                 link=extra.get(b"linkpath", header.link),
             )

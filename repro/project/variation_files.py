@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from repro.model.stability import Spot
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.project.audit_notebook import joined_cells, place_of
 from repro.project.audit_paths import Here

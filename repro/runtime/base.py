@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar
 
 from repro.errors import ReproError, RuntimeUnavailable
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
+from repro.primitives.frozen import replace
 from repro.primitives.texts import printable
 from repro.runtime.request import check_command, check_request
 

@@ -7,8 +7,8 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from repro.model.limits import Limits
 
@@ -17,8 +17,7 @@ _CLOSING = 2.0
 _COUNTER = iter(range(1 << 62))
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A setting: the file below the group's folder, and what is written into it."""
 
     name: str

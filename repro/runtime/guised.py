@@ -7,7 +7,6 @@ personality(2)), so they are set for the moment of the start and set back.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 from collections.abc import Iterator
@@ -75,6 +74,8 @@ def _cpuinfo(text: str, cpus: tuple[int, ...]) -> str:
 
 
 def _personality(value: int) -> int:
+    import ctypes  # not before it is needed: docs/decisions/0005
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.personality.argtypes = (ctypes.c_ulong,)
     found: int = libc.personality(value)

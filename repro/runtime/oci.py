@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import ClassVar
 
 from repro.errors import RuntimeUnavailable
 from repro.model.limits import Limits
 from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.runtime.base import Runtime
 from repro.runtime.bundle import bundle, check_words
 from repro.runtime.carried import IMAGE

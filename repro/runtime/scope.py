@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,6 +85,8 @@ class Scope(Cgroup):
 def make_scope(limits: Limits) -> Scope | None:
     """A scope that holds what it can of memory, processes and processors; None where no user
     manager answers, or it would not attach a process of ours (tried by doing)."""
+    import shutil  # not before it is needed: docs/decisions/0005
+
     run, call = (shutil.which(name, path=_SEARCH) for name in ("systemd-run", "busctl"))
     wanted = [name for name in _FILES if getattr(limits, name) is not None]
     if run is None or call is None or not wanted or not _manager_answers():

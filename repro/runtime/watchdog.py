@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import mmap
 import os
 import stat
 import time
@@ -115,7 +114,7 @@ def memory_of(pid: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         with open(f"/proc/{pid}/statm", "rb") as stream:
             fields = stream.read().split()
-        return (int(fields[1]) - int(fields[2])) * mmap.PAGESIZE
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
     return 0
 
 

@@ -8,7 +8,6 @@ they always were (docs/decisions/0008).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from repro.errors import ArchiveError
@@ -26,7 +25,7 @@ from repro.model.oci import (
 )
 from repro.primitives.canonical import dump, load
 from repro.primitives.digest import Digest
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.store.blobs import Piece, Pieces, Span
 
 SCHEMA = "repro.folded/1"

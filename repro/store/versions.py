@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from repro.model.oci import Descriptor, Layer
 from repro.primitives.digest import Digest
 from repro.primitives.frozen import frozen
@@ -31,4 +29,4 @@ class Version:
     config: bytes
     layers: tuple[Layer, ...]
     artifacts: tuple[Artifact, ...] = ()
-    absent: frozenset[Digest] = field(default=frozenset())
+    absent: frozenset[Digest] = frozenset()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ProjectError
 from repro.model.entry import EntryType, FileEntry, LayerKind
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.project.identity import HOME, PROJECT, Identity
 from repro.project.path_map import PathMap

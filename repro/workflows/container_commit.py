@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from repro.model.system import etc_files
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, done, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.runtime.choose import choose
 from repro.store.blobs import Blobs

@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from repro.errors import Interrupted, ReproError, RunFailed, RuntimeUnavailable,
 from repro.model.ports import JoinRequest, SandboxResult
 from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
 from repro.runtime.choose import choose

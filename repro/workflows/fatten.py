@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +20,7 @@ from repro.pin.members import each_member
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frames import decompressed
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.tarread import Limits as TarLimits
 from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar

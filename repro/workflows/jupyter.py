@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from repro.model.ports import SandboxResult
 from repro.model.recording import Claims
 from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.relay import Relay, own_loopback
 from repro.primitives.resources import template
 from repro.runtime.inside import connect_inside, read_inside

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, done
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import human_size, printable
 from repro.project.audit_paths import Here
 from repro.report.sbom import sbom

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.errors import StorageError
-from repro.primitives.files import private_folder, remove_tree
+from repro.primitives.files import fresh_folder, private_folder, remove_tree
 
 if TYPE_CHECKING:
     from repro.runtime.proof import Proofs
@@ -41,12 +41,10 @@ def scratch(root: Path, purpose: str, *, keep: bool = False) -> Iterator[Path]:
 
     Raises StorageError when it cannot be made.
     """
-    import tempfile
-
     try:
         private_folder(root)
         sweep(root)
-        folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-{os.getpid()}-", dir=root))
+        folder = fresh_folder(root, f"{purpose}-{os.getpid()}-")
     except OSError as error:
         raise StorageError(
             f"no scratch folder in {root}: {error.strerror}",

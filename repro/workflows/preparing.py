@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ProjectError
 from repro.model.project import Project
 from repro.model.scope import Scope
 from repro.model.step import Step
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.project.config import Config, command_step, find_config, read_config
 from repro.project.detect import Findings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from repro.model.recording import Claims
 from repro.model.stability import AxisTried
 from repro.model.system import HOST, UID, USER
 from repro.observe.processor import other_kernels, without
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 from repro.workflows.numerics import THREADS, Blas, Numerics
 from repro.workflows.probe_clock import LATER, Clock, moved
 from repro.workflows.probe_order import Order

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +12,7 @@ from repro.model.oci import MANIFEST, Descriptor
 from repro.primitives.aside import in_threads
 from repro.primitives.digest import Digest
 from repro.primitives.events import Observer, Tally, done, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import human_size, printable
 from repro.remote.notes import Notes
 from repro.remote.reference import Reference

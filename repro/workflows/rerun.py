@@ -8,7 +8,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 
 from repro.compare.sides import outputs_in
@@ -21,7 +20,7 @@ from repro.model.step import Step, StepSeen
 from repro.model.usage import Usage
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import is_whiteout, open_inside, walk
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen
 from repro.primitives.texts import human_size, human_time, printable
 from repro.project.detect import is_cache
 from repro.project.globs import matches_any

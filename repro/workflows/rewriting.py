@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ArchiveError
 from repro.primitives.events import Event, EventKind, Observer, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.store.archive import Archive
 from repro.store.blobs import Blobs, BlobSource
 from repro.store.catalog import VersionInfo

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import UsageError
@@ -15,14 +14,12 @@ from repro.model.recording import Claims
 from repro.model.step import Step
 from repro.primitives.events import Event, EventKind, Observer, silent
 from repro.primitives.files import walk
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
 from repro.runtime.choose import choose
-from repro.store.archive import Archive
-from repro.store.cache import Cache
 from repro.workflows.extract import mark_made, write_outputs
-from repro.workflows.opened import check_architecture
+from repro.workflows.opened import Opened
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.rerun import (
     REACHED,
@@ -136,21 +133,19 @@ def prepared(request: RunRequest, observer: Observer = silent) -> Iterator[Prepa
         _check_new(request.out)
     root = cache_root(request.environ)
     with (
-        Cache(root) as cache,
-        Archive.open(request.archive) as archive,
+        Opened(request.archive, request.tag, request.machine, root, observer) as opened,
         scratch(root / "runs", "run") as folder,
     ):
-        version = archive.version(request.tag)
-        check_architecture(version, request.machine)
-        claims = archive.recording(version).claims
+        # The engine is loaded while the digests are being checked (docs/decisions/0005).
+        claims = opened.archive.recording(opened.version).claims
         sandbox = choose(request.engine, proofs(request.environ))
-        layers = cache.layers(archive, version, observer)
         seal = sandbox.seal(request.network, request.limits.over(claims.limits))
+        layers = opened.layers()
         observer(Event(kind=EventKind.DONE, phase="sealed", text=seal_text(seal, request.network)))
         make_layer(folder)
         yield Prepared(
             sandbox=sandbox,
-            layers=tuple(map(str, layers)),
+            layers=tuple(layers),
             claims=claims,
             folder=folder,
             terms=Terms(timeout=request.timeout, network=request.network, limits=request.limits),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from repro.errors import UsageError
 from repro.model.recording import Claims, Output, Recording
 from repro.model.step import Step
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.project.globs import matches, matches_any
 

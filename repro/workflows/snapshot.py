@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from repro.observe.closure import close
 from repro.pin.base import PackageSource
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, done, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.project.config import Config
 from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment

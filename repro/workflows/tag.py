@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import UsageError
 from repro.primitives.events import Observer, silent
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
 from repro.store.catalog import VersionInfo

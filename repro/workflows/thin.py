@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frames import decompressed
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import human_size, printable
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo

@@ -13,6 +13,7 @@ import pytest
 
 from repro import __version__
 from repro.cli import app
+from repro.cli.ending import ended
 from repro.errors import (
     ArchiveError,
     Interrupted,
@@ -32,7 +33,7 @@ from repro.errors import (
 def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["repro", *argv])
     with pytest.raises(SystemExit) as ending:
-        app.main()
+        ended(app.command_line)
     return ending.value.code
 
 
@@ -181,6 +182,7 @@ def test_an_interruption_in_a_callback_is_not_lost() -> None:
     script = (
         "import os, signal, sys, time, weakref\n"
         "from repro.cli import app\n"
+        "from repro.cli.ending import ended\n"
         "class Thing: pass\n"
         "def build(words):\n"
         "    def call():\n"
@@ -190,7 +192,7 @@ def test_an_interruption_in_a_callback_is_not_lost() -> None:
         "        time.sleep(20)\n"
         "    return call\n"
         "app.build_app = build\n"
-        "app.main()\n"
+        "ended(app.command_line)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=15)
     assert done.returncode == 130, done.stderr
@@ -201,9 +203,9 @@ def test_what_a_verification_waits_for_is_little() -> None:
     (docs/decisions/0005)."""
     script = (
         "import sys\n"
-        "import repro.cli.app, repro.cli.verify, repro.workflows.names\n"
+        "import repro.cli.ahead, repro.cli.ending, repro.cli.verifying, repro.workflows.names\n"
         "import repro.workflows.reporting, repro.runtime.engines.bubblewrap\n"
-        "late = ('pydantic', 'logging', 'concurrent.futures', 'requests', 'yaml', 'nbformat', "
+        "late = ('typer', 'click', 'dataclasses', 'inspect', 'tempfile', 'shutil', 'pydantic', 'logging', 'concurrent.futures', 'requests', 'yaml', 'nbformat', "
         "'packaging', 'repro.observe', 'repro.report', 'repro.compare.judge', 'repro.pin', "
         "'repro.image', 'repro.remote')\n"
         "print([m for m in sys.modules if m in late or m.startswith(tuple(f'{l}.' for l in late))])"

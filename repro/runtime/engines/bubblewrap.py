@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import platform
 import re
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from repro.errors import ReproError, RerunFailed, RuntimeUnavailable
@@ -20,21 +16,23 @@ from repro.model.guise import GUISES
 from repro.model.limits import Limits
 from repro.model.ports import JoinRequest, SandboxRequest, SandboxResult, Seal
 from repro.model.step import Cost
-from repro.primitives.frozen import frozen
+from repro.primitives.files import fresh_folder, remove_tree
+from repro.primitives.frozen import frozen, replace
 from repro.primitives.process import no_signal_ignored, subreaper, waitable_children
 from repro.primitives.texts import printable
 from repro.runtime.base import Runtime, with_mend
 from repro.runtime.cgroups import Cgroup
 from repro.runtime.guised import in_guise, processor_files
 from repro.runtime.held import held, limits_sealed
-from repro.runtime.join import join
 from repro.runtime.launcher import Launcher, brief, explain, find_launcher
 from repro.runtime.rootfs import check_upper, make_trusted, proc_masks
 from repro.runtime.seccomp import AUDIT, filter_program
 from repro.runtime.watch import Watch
 from repro.runtime.watchdog import INTERVAL, Watchdog
 
-_PAGE = mmap.PAGESIZE  # mount(2) takes its options as one page, the ending NUL included
+_PAGE = os.sysconf(
+    "SC_PAGE_SIZE"
+)  # mount(2) takes its options as one page, the ending NUL included
 _NOTHING = "/proc/self/repro-nothing"  # a command that no image can hold
 _PATIENCE = 30.0  # seconds for a set-up alone
 _NAMESPACE = "own namespace"
@@ -67,6 +65,8 @@ class Bubblewrap(Runtime):
 
     def _usable(self) -> str | None:
         launcher = self._launcher()
+        import tempfile  # not before it is needed: docs/decisions/0005
+
         with tempfile.TemporaryDirectory(prefix="repro-probe-") as folder:
             for name in ("lower", "upper", "work"):
                 os.mkdir(f"{folder}/{name}")
@@ -98,12 +98,12 @@ class Bubblewrap(Runtime):
         held_by, not_held = limits_sealed(limits)
         enforced.update(held_by)
         missing.update(not_held)
-        if platform.machine() in AUDIT:
+        if os.uname().machine in AUDIT:
             enforced["syscalls"] = (
                 "seccomp deny list; programs of another architecture (32-bit ones) do not run"
             )
         else:
-            missing["syscalls"] = f"no filter for {platform.machine()}: nothing is run"
+            missing["syscalls"] = f"no filter for {os.uname().machine}: nothing is run"
         if network == "none":
             enforced["network"] = "own namespace with nothing but loopback"
         else:
@@ -124,7 +124,9 @@ class Bubblewrap(Runtime):
             return sandbox.run()
 
     def _join(self, request: JoinRequest) -> SandboxResult:
-        return join(request, filter_program(platform.machine()))
+        from repro.runtime.join import join  # not before it is needed: docs/decisions/0005
+
+        return join(request, filter_program(os.uname().machine))
 
 
 @frozen
@@ -161,7 +163,7 @@ def _prepared(launcher: Launcher, request: SandboxRequest) -> Iterator[_Sandbox]
     """A sandbox that can be started: its folders, its filter, and we as the subreaper."""
     with (
         _trusted(request) as trusted,
-        _in_memory(filter_program(platform.machine())) as seccomp,
+        _in_memory(filter_program(os.uname().machine)) as seccomp,
         subreaper(),
         waitable_children(),
     ):
@@ -371,10 +373,12 @@ def _trusted(request: SandboxRequest) -> Iterator[str]:
     if request.network == "host":
         with contextlib.suppress(OSError):
             resolver = Path("/etc/resolv.conf").read_bytes()
-    with tempfile.TemporaryDirectory(prefix="trusted-", dir=os.path.dirname(request.upper)) as top:
-        folder = Path(top) / "root"
-        make_trusted(folder, request.environment.get("HOME", "/"), resolver, request.guise)
-        yield str(folder)
+    top = fresh_folder(Path(request.upper).parent, "trusted-")
+    try:
+        make_trusted(top / "root", request.environment.get("HOME", "/"), resolver, request.guise)
+        yield str(top / "root")
+    finally:
+        remove_tree(top)
 
 
 @contextlib.contextmanager

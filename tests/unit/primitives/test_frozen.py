@@ -4,10 +4,11 @@ import copy
 import dataclasses
 import pickle
 from collections.abc import Mapping
+from typing import ClassVar
 
 import pytest
 
-from repro.primitives.frozen import frozen
+from repro.primitives.frozen import field, frozen, replace
 
 
 @frozen
@@ -16,7 +17,7 @@ class Point:
 
     x: int
     y: int = 2
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -80,3 +81,26 @@ def test_what_dataclasses_offer_works() -> None:
     assert [f.name for f in dataclasses.fields(Point)] == ["x", "y", "labels"]
     assert repr(point) == "Point(x=1, y=2, labels={})"
     assert copy.deepcopy(point) == point == pickle.loads(pickle.dumps(point))  # noqa: S301
+    assert [f.default_factory for f in dataclasses.fields(Point)][2] is dict
+    assert dataclasses.is_dataclass(Point)
+
+
+def test_a_copy_with_other_values() -> None:
+    assert replace(Point(x=1, labels={"a": "b"}), y=5) == Point(x=1, y=5, labels={"a": "b"})
+    with pytest.raises(TypeError, match="no field z"):
+        replace(Point(x=1), z=1)
+
+
+def test_class_variables_are_no_fields_and_strange_defaults_are_refused() -> None:
+    @frozen
+    class Named:
+        kind: ClassVar[str] = "k"
+        name: str
+
+    assert [f.name for f in dataclasses.fields(Named)] == ["name"]  # type: ignore[arg-type]
+    assert (Named(name="a").kind, repr(Named(name="a"))[-9:]) == ("k", "name='a')")
+    with pytest.raises(TypeError, match=r"frozen\.field"):
+
+        @frozen
+        class Wrong:
+            values: Mapping[str, str] = dataclasses.field(default_factory=dict)
