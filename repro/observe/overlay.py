@@ -13,12 +13,11 @@ import re
 import shutil
 import signal
 import stat
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from repro.observe import children, kernel
-from repro.primitives.files import is_whiteout, walk
+from repro.primitives.files import fresh_folder, is_whiteout, remove_tree, walk
 from repro.primitives.texts import printable
 
 Stamp = tuple[int, int, int]
@@ -46,7 +45,15 @@ def enter(root: str, upper: str, work: str) -> None:
     folders = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (root, upper, work)]
     lower_fd, upper_fd, work_fd = (f"/proc/self/fd/{fd}" for fd in folders)
     data = f"lowerdir={lower_fd},upperdir={upper_fd},workdir={work_fd},{options}"
-    kernel.mount("repro", root, "overlay", 0, data)
+    _ready_again(work)
+    try:
+        # What the run wrote is read at once and never after a crash: without this the end of
+        # the run waits until all that is unwritten in that file system is on the disk.
+        kernel.mount("repro", root, "overlay", 0, f"{data},volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        kernel.mount("repro", root, "overlay", 0, data)  # before Linux 5.10
     for fd in folders:
         os.close(fd)
 
@@ -97,6 +104,15 @@ def join(holder: int) -> None:
         kernel.enter_namespace(f"{place}/user", kernel.CLONE_NEWUSER)
     kernel.enter_namespace(f"{place}/mnt", kernel.CLONE_NEWNS)
     kernel.unshare(kernel.CLONE_NEWNS)
+
+
+def _ready_again(work: str) -> None:
+    """Take back what forbids a second mount after a volatile one (overlayfs.rst, "Volatile
+    mount"): it guards against a crash in between, which ends a recording anyway."""
+    own = os.path.join(work, "work")
+    with contextlib.suppress(OSError):
+        os.chmod(own, 0o700)  # the kernel makes it for itself alone
+        remove_tree(Path(own, "incompat", "volatile"))
 
 
 def _plain_namespace() -> bool:
@@ -209,7 +225,8 @@ def reason_against(root: str, scratch: str) -> str | None:
     below = mounts_below(root)
     if below:
         return f"another file system is mounted in the project at {printable(below[0])}"
-    with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch) as folder:
+    folder = fresh_folder(Path(scratch), "probe-")
+    try:
         upper, work = os.path.join(folder, "u"), os.path.join(folder, "w")
         os.mkdir(upper)
         os.mkdir(work)
@@ -230,8 +247,8 @@ def reason_against(root: str, scratch: str) -> str | None:
         with os.fdopen(read, "rb") as stream:
             said = stream.read()
         os.waitpid(pid, 0)
-        for name in os.listdir(work):
-            os.chmod(os.path.join(work, name), 0o700)
+    finally:
+        remove_tree(folder)
     return said.decode("utf-8", "replace") or None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from repro.errors import RuntimeUnavailable
 from repro.model.observation import Change
-from repro.observe import overlay, probe
+from repro.observe import children, kernel, overlay, probe
 from repro.observe.capture import overlay_changes
 from repro.observe.host import tracer_support
 from repro.primitives.files import remove_tree
@@ -30,6 +31,50 @@ def test_an_overlay_works_here_and_leaves_nothing(tmp_path: Path) -> None:
     assert tree(root) == before
     assert list(scratch.iterdir()) == []
     assert str(root) not in Path("/proc/self/mountinfo").read_text()
+
+
+def entered(root: Path, upper: Path, work: Path, name: str) -> None:
+    """Write a file through the overlay in a forked child."""
+    pid = children.fork()
+    if pid == 0:
+        try:
+            overlay.enter(str(root), str(upper), str(work))
+            (root / name).write_text(Path("/proc/self/mountinfo").read_text())
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_one_step_after_the_other_over_the_same_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """A volatile mount, which waits for no disk, must not forbid the next step's."""
+    root, upper, work = (tmp_path / name for name in ("r", "u", "w"))
+    for folder in (root, upper, work):
+        folder.mkdir()
+    (root / "old").write_text("x")
+    if (reason := overlay.reason_against(str(root), str(tmp_path))) is not None:
+        pytest.skip(reason)
+    mount = kernel.mount
+
+    def old_kernel(
+        source: str, target: str, kind: str | None, flags: int, data: str | None
+    ) -> None:
+        if data is not None and "volatile" in data:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        mount(source, target, kind, flags, data)
+
+    if refused:
+        monkeypatch.setattr(kernel, "mount", old_kernel)
+    entered(root, upper, work, "one")
+    entered(root, upper, work, "two")
+    assert tree(root).keys() == {"old"}
+    said = [(upper / name).read_text() for name in ("one", "two")]
+    assert ["volatile" in each for each in said] == [not refused] * 2
+    remove_tree(work)
+    assert not work.exists()
 
 
 def test_mounts_in_the_project_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
