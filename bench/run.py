@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from closure import closure
 from ground import Ground
 from growth import growth
 from judging import judging
@@ -31,6 +32,7 @@ from writing import sizes, writing
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 GROUPS: Mapping[str, Callable[[Ground], Iterator[Row]]] = {
     "recording": recording,
+    "closure": closure,
     "packing": packing,
     "again": again,
     "starting": starting,

@@ -20,6 +20,7 @@ from repro.observe.closure_environment import Environments, environment_folders,
 from repro.observe.closure_full import environments_in_use
 from repro.observe.closure_keepers import Keepers
 from repro.observe.closure_libraries import Libraries, configured_folders
+from repro.observe.closure_names import package_group, package_origin
 from repro.observe.closure_order import ordered
 from repro.observe.closure_outside import (
     data_folders,
@@ -31,7 +32,7 @@ from repro.observe.closure_outside import (
 )
 from repro.observe.ledger import interpreters
 from repro.observe.paths import Resolver
-from repro.observe.project_files import UNREAD_LIMIT, ProjectFiles
+from repro.observe.project_files import UNREAD_LIMIT, UNSEEN_TESTS, ProjectFiles
 from repro.observe.system_files import OURS, merged_links, system_files
 from repro.primitives.pycache import source_of, valid_pyc
 from repro.primitives.texts import human_size, printable
@@ -219,6 +220,8 @@ class _Builder:
         for found in files.choose(needed, self._listed):
             if isinstance(found, LeftOut):
                 self._left_out.append(found)
+                if found.path == self._root:
+                    self._warnings[f"{found.reason}: {UNSEEN_TESTS}"] = None
             elif found not in self._entries:
                 self._file(found, self._kind_of_file(found), "project")
 
@@ -291,7 +294,12 @@ class _Builder:
                 return
         if package is not None:
             self._add_package(package)
-            self._file(real, self._kind_of_package(package), _origin(package), _group(package))
+            self._file(
+                real,
+                self._kind_of_package(package),
+                package_origin(package),
+                package_group(package),
+            )
             return
         self._file(real, self._kind_of_file(real), self._origin_of(real))
 
@@ -337,7 +345,8 @@ class _Builder:
 
     def _package_files(self, package: PackageRef) -> None:
         index = self._by_name[package.source]
-        kind, origin, group = index.kind_of(package), _origin(package), _group(package)
+        kind, origin = index.kind_of(package), package_origin(package)
+        group = package_group(package)
         for file in self._keepers.files(package):
             if file.path in OURS or file.path in self._secret:
                 continue
@@ -400,7 +409,7 @@ class _Builder:
             return
         package = self._owner(path)
         if package is not None:
-            kind, origin = self._kind_of_package(package), _origin(package)
+            kind, origin = self._kind_of_package(package), package_origin(package)
         else:
             kind, origin = self._kind_of_file(path), self._origin_of(path)
         self._entries[path] = FileEntry(
@@ -481,15 +490,6 @@ class _Builder:
             if entry.source is not None
             and (entry.mode == 0o755 or ".so" in entry.path.rpartition("/")[2])
         ]
-
-
-def _origin(package: PackageRef) -> str:
-    kinds = {"apt": "deb", "pip": "pypi", "r": "cran"}
-    return f"{kinds.get(package.source, package.source)}:{package.name}"
-
-
-def _group(package: PackageRef) -> str:
-    return f"{package.name} {package.version}"
 
 
 def _size(path: str) -> int:

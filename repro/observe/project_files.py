@@ -15,6 +15,9 @@ from repro.primitives.texts import human_size
 
 UNREAD_LIMIT = 64_000_000
 """Unread project files travel along (licence, README, sources) up to this many bytes."""
+SMALL = 65_536
+"""Where they are more together, those of at most this size come all the same, up to that limit."""
+UNSEEN_TESTS = "not packed; a program that only tests whether they exist finds none in a rerun"
 
 
 class _Folder(str):
@@ -41,7 +44,8 @@ class ProjectFiles:
         """Absolute paths to pack, and what is left out; ``needed`` were read by the run.
 
         A listed folder brings all its files, since their names matter. The others come
-        along when they are small altogether. Folders always come: a program may write into
+        along when they are small altogether, else the small ones: that a file exists may matter
+        to a program that never opens it (a flag, a lock, a marker of a cache). Folders always come: a program may write into
         one that holds nothing but old results. What repro itself wrote comes only when it was
         read or is asked for.
         """
@@ -57,12 +61,24 @@ class ProjectFiles:
                 yield path
             else:
                 unread.append(path)
-        total = sum(os.lstat(path).st_size for path in unread)
+        yield from self._unread(unread)
+
+    def _unread(self, paths: Sequence[str]) -> Iterator[str | LeftOut]:
+        sizes = {path: os.lstat(path).st_size for path in paths}
+        total = sum(sizes.values())
         if total <= UNREAD_LIMIT:
-            yield from unread
-        else:
+            yield from paths
+            return
+        room = UNREAD_LIMIT
+        for path in sorted(paths, key=lambda path: (sizes[path], os.fsencode(path))):
+            if sizes[path] > min(SMALL, room):
+                break
+            room -= sizes[path]
+            total -= sizes.pop(path)
+            yield path
+        if sizes:
             reason = (
-                f"{len(unread)} {self.whose or 'project files'} ({human_size(total)}) "
+                f"{len(sizes)} {self.whose or 'project files'} ({human_size(total)}) "
                 f"that the run did not read{self._mend('them')}"
             )
             yield LeftOut(path=self.root, reason=reason)

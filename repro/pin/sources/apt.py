@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 from packageurl import PackageURL
@@ -232,10 +233,11 @@ class Apt(PackageSource):
 
     def _list_file(self, key: str) -> list[str]:
         name, _, architecture = key.partition(":")
-        folder = Path(self.host("/var/lib/dpkg/info"))
+        folder = self.host("/var/lib/dpkg/info")
         for candidate in (f"{name}:{architecture}.list", f"{name}.list"):
             try:
-                text = (folder / candidate).read_text("utf-8", "surrogateescape")
+                with open(f"{folder}/{candidate}", "rb") as stream:
+                    text = stream.read().decode("utf-8", "surrogateescape")
             except OSError:
                 continue
             lines = [line for line in text.split("\n") if line[:1] == "/" and line != "/."]
@@ -279,7 +281,7 @@ class Apt(PackageSource):
         if self._owners is None:
             owners: dict[str, str] = {}
             for key in self._load_status():
-                owners.update(dict.fromkeys(self._list_file(key), key))
+                owners.update(zip(self._list_file(key), repeat(key), strict=False))
             self._owners = owners
             for key, links in self._chosen().items():
                 owners.update(dict.fromkeys((path for pair in links for path in pair), key))

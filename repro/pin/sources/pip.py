@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -175,7 +176,7 @@ class Pip(PackageSource):
                 continue
             key = canonicalize_name(dist.name)
             dists[key] = dist
-            owners.update(dict.fromkeys(dist.members, key))
+            owners.update(zip(dist.members, repeat(key), strict=False))
         for link in egg_links(folder, self.root):
             key = canonicalize_name(link.name)
             members = (f"{site}/easy-install.pth", f"{site}/{link.leaf}")
@@ -187,13 +188,12 @@ class Pip(PackageSource):
         fields = _metadata(info / "METADATA")
         if "Name" not in fields or "Version" not in fields:
             return None
-        members = []
+        members: list[str] = []
         record = info / "RECORD"
         if record.is_file():
-            for name in _recorded(record):
-                if not name.endswith(".pyc"):
-                    path = name if name.startswith("/") else f"{site}/{name}"
-                    members.append(os.path.normpath(path) if "./" in name else path)
+            names = [name for name in _recorded(record) if name[-4:] != ".pyc"]
+            members = [name if name[:1] == "/" else f"{site}/{name}" for name in names]
+            members = [os.path.normpath(path) if "./" in path else path for path in members]
         return _Dist(
             name=fields["Name"][0],
             version=fields["Version"][0],

@@ -74,6 +74,21 @@ def test_large_unread_files_are_named_instead(
     ]
 
 
+def test_small_files_come_along_also_beside_large_ones(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_files, "UNREAD_LIMIT", 10)
+    monkeypatch.setattr(project_files, "SMALL", 4)
+    sample.write("/project/data/large.bin", b"x" * 100)
+    for name, size in (("flag", 0), ("a.txt", 4), ("b.txt", 4), ("c.txt", 4), ("d.txt", 5)):
+        sample.write(f"/project/data/{name}", b"x" * size)
+    found = sample.close()
+    packed = {path.rpartition("/")[2] for path in sample.entries(found) if "/data/" in path}
+    assert packed == {"flag", "a.txt", "b.txt"}
+    (said,) = [text for text in found.warnings if "exist" in text]
+    assert said.startswith("3 project files (109 B) that the run did not read; inputs.include")
+
+
 def test_caches_repositories_and_environments_of_the_project_stay_out(sample: Sample) -> None:
     for path in (".git/config", "__pycache__/a.cpython-311.pyc", ".ipynb_checkpoints/a.ipynb",
                  "venv/pyvenv.cfg", "venv/lib/x.py", "web/node_modules/left/index.js"):  # fmt: skip
