@@ -15,6 +15,7 @@ from repro.model.stability import Probe, Spot
 from repro.model.step import Step
 from repro.observe.processor import flags
 from repro.primitives.events import Observer
+from repro.primitives.files import private_folder
 from repro.primitives.frozen import frozen
 from repro.project.audit_paths import Here
 from repro.project.variation_files import Source, command_source, read_sources
@@ -104,7 +105,7 @@ def examine(
     }
     if not wanted.probe:
         return Examined(facts=found)
-    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(runs)
     with (
         other_order(own, claims.root, (_TMPFS, str(runs))) as order,
         other_clock(asked, runs, libraries()) as clock,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from repro.compare.sides import outputs_in
-from repro.errors import UsageError
+from repro.errors import ProjectError, UsageError
 from repro.image.plan import plan_layers
+from repro.model.entry import EntryType
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
 from repro.model.ports import OutputFile
@@ -24,6 +25,7 @@ from repro.pin.base import PackageSource
 from repro.pin.locker import make_lock, sources
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.frozen import frozen, replace
+from repro.primitives.texts import printable
 from repro.project.config import Config
 from repro.project.detect import Findings, survey
 from repro.project.environment import RunEnvironment
@@ -297,9 +299,30 @@ def _closure(
         allowed=prepared.allow,
         matches=matches_any,
     )
+    _refuse_excluded(closure, project)
     closure = as_data(replace(closure, scope=request.scope), project.root, prepared.remote)
     modules = with_bytecode(closure.files, prepared.folder, request.environ)
     return replace(closure, files=modules)
+
+
+def _refuse_excluded(closure: Closure, project: Project) -> None:
+    """An excluded file that the run read can be neither packed nor left out."""
+    read = sorted(
+        inside
+        for entry in closure.files
+        if entry.type is EntryType.FILE and entry.origin == "project"
+        if matches_any(inside := entry.path[len(project.root) + 1 :], project.exclude)
+    )
+    if read:
+        more = f" (and {len(read) - 1} more)" if len(read) > 1 else ""
+        raise ProjectError(
+            f"the run reads {printable(read[0], 200)}{more}, which inputs.exclude or --exclude "
+            "keeps out: no rerun could read it",
+            hint="let the run do without it, or take it out of inputs.exclude and --exclude so that "
+            "it is packed",
+            details=[printable(path, 200) for path in read[1:20]],
+            slug="excluded-input",
+        )
 
 
 def _claims(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from repro.model.oci import SBOM
+from repro.model.written import FOLDER_MARK
 from repro.store.archive import Archive
 from repro.store.catalog import references
 from tests.workflows.lab import Lab
@@ -66,7 +67,7 @@ def test_every_version_comes_back_byte_for_byte(lab: Lab, tmp_path: Path) -> Non
     for number in (10, 1, *range(2, 10)):
         project, results = tmp_path / f"p{number}", tmp_path / f"r{number}"
         lab.repro("extract", "-q", f"{lab.archive}:v{number}", str(project))
-        found = {path.name: path.read_text() for path in project.iterdir()}
+        found = {p.name: p.read_text() for p in project.iterdir() if p.name != FOLDER_MARK}
         assert found == {"analysis.py": script(number), "table.csv": "a,b\n1,2\n"}
         lab.repro("extract", "-q", "--results", f"{lab.archive}:v{number}", str(results))
         assert json.loads((results / "out.json").read_text()) == number**40
