@@ -35,12 +35,26 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def pin(name: str = "num", version: str = "1.0", source: str = "pip", **more: Any) -> LockedPackage:
-    kind = {"apt": "deb/debian", "pip": "pypi"}.get(source, "generic")
+    kind = {"apt": "deb/debian", "pip": "pypi", "r": "cran"}.get(source, "generic")
     end = "?arch=all" if source == "apt" else ""
     return LockedPackage(
         source=source, name=name, version=version, purl=f"pkg:{kind}/{name}@{version}{end}",
         grade=Grade.NAME_ONLY, **more,
     )  # fmt: skip
+
+
+def bare(folder: Path) -> dict[str, str]:
+    """Variables under which there is no apt, and no setting of this machine."""
+    return {"HOME": str(folder), "PATH": str(folder), "PIP_CONFIG_FILE": "/dev/null"}
+
+
+def pack_as_laid(
+    archive: Path, work: Path, files: Mapping[str, bytes], *more: FileEntry,
+    packages: tuple[LockedPackage, ...],
+) -> None:  # fmt: skip
+    """An archive that holds ``files`` in its layer of packages, and a lock of ``packages``."""
+    entries = [file(path, data, LayerKind.PACKAGES) for path, data in files.items()]
+    make_archive(archive, work, files=[*entries, *more], lock=Lock(packages=packages))
 
 
 class ThinLab:
@@ -52,10 +66,8 @@ class ThinLab:
         self.fat = folder / "fat.repro"
         self.thin = folder / "thin.repro"
         self.whole = folder / "whole.repro"
-        # No apt and no settings of this machine.
         self.environ = {
-            "HOME": str(folder), "PATH": str(folder), "PIP_CONFIG_FILE": "/dev/null",
-            "PIP_INDEX_URL": index.url, "REPRO_CACHE": str(folder / "cache"),
+            **bare(folder), "PIP_INDEX_URL": index.url, "REPRO_CACHE": str(folder / "cache"),
         }  # fmt: skip
         index.add(NAME, zipped(WHEEL))
 
@@ -67,12 +79,8 @@ class ThinLab:
     ) -> None:
         """The whole archive."""
         files = {**{f"{SITE}/{n}": data for n, data in WHEEL.items()}, **(changed or {})}
-        entries = [file(path, data, LayerKind.PACKAGES) for path, data in files.items()]
         script = file(f"{ROOT}/analysis.py", b"print(1)\n")
-        make_archive(
-            self.fat, self.folder / "work", files=[*entries, script, *more],
-            lock=Lock(packages=packages),
-        )  # fmt: skip
+        pack_as_laid(self.fat, self.folder / "work", files, script, *more, packages=packages)
 
     def make_thin(self, **more: Any) -> Thinned:
         return thin(ThinRequest(archive=self.fat, output=self.thin, environ=self.environ, **more))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from http_server import serve
 
-from repro.runtime.choose import all_engines
+from tests.workflows.lab import need_an_engine
 
 # The system's Python where there is one: a small archive.
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
@@ -19,11 +19,7 @@ PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 
 @pytest.fixture(scope="module", autouse=True)
 def sandbox() -> None:
-    reasons = [engine.usable() for engine in all_engines()]
-    if None not in reasons:
-        if os.environ.get("CI"):
-            pytest.fail(f"no engine: {reasons}")
-        pytest.skip(f"no engine: {reasons}")
+    need_an_engine()
 
 
 def snapshot(folder: Path, *command: str, status: int) -> subprocess.CompletedProcess[str]:

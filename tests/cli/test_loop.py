@@ -13,18 +13,15 @@ from typing import Any
 
 import pytest
 
-from repro.runtime.choose import all_engines
+from tests.workflows import lab as project_lab
+from tests.workflows.lab import need_an_engine
 
 SCRIPT = "mkdir -p out; while read a b; do echo $((a + b)); done < in.txt > out/sums.txt"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def sandbox() -> None:
-    reasons = [engine.usable() for engine in all_engines()]
-    if None not in reasons:
-        if os.environ.get("CI"):
-            pytest.fail(f"no engine: {reasons}")
-        pytest.skip(f"no engine: {reasons}")
+    need_an_engine()
 
 
 @pytest.fixture(scope="session")
@@ -32,25 +29,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-class Lab:
-    """A project folder and the command line."""
+class Lab(project_lab.Lab):
+    """A project with one input."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        self.project = folder / "project"
-        self.project.mkdir()
-        self.folder = folder
-        self.archive = folder / "a.repro"
-        self.env = {**os.environ, "REPRO_CACHE": str(cache)}
-        (self.project / "in.txt").write_text("1 2\n3 4\n")
-
-    def repro(self, *argv: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "repro", *argv], cwd=self.project, env=self.env,
-            capture_output=True, text=True, errors="surrogateescape", stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        if status is not None:
-            assert done.returncode == status, done.stdout + done.stderr
-        return done
+        super().__init__(folder, cache)
+        self.write("in.txt", "1 2\n3 4\n")
 
     def json(self, *argv: str, status: int = 0) -> Any:
         return json.loads(self.repro(*argv, "--json", status=status).stdout)

@@ -6,34 +6,27 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from http_server import WebServer, serve
 
-from repro.runtime.choose import all_engines
+from tests.workflows import lab as project_lab
+from tests.workflows.lab import need_an_engine
 
 DATA = b"1 2\n3 4\n" * 200_000
 
 
 @pytest.fixture(scope="module", autouse=True)
 def sandbox() -> None:
-    reasons = [engine.usable() for engine in all_engines()]
-    if None not in reasons:
-        if os.environ.get("CI"):
-            pytest.fail(f"no engine: {reasons}")
-        pytest.skip(f"no engine: {reasons}")
+    need_an_engine()
 
 
-class Lab:
+class Lab(project_lab.Lab):
     def __init__(self, folder: Path, server: WebServer) -> None:
-        self.project = folder / "project"
-        self.project.mkdir()
+        super().__init__(folder, folder / "cache")
         self.server = server
-        self.archive = folder / "a.repro"
-        self.env = {**os.environ, "REPRO_CACHE": str(folder / "cache")}
         self.env.pop("http_proxy", None)
 
     def declare(self, data: bytes = DATA, path: str = "/d.txt") -> None:
@@ -43,14 +36,6 @@ class Lab:
             f"inputs:\n  remote:\n    - {{url: '{self.server.url(path)}', sha256: {digest}, "
             "path: data/d.txt}\n"
         )
-
-    def repro(self, *argv: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "repro", *argv], cwd=self.project, env=self.env,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == status, done.stdout + done.stderr
-        return done
 
     def snapshot(self, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         return self.repro("snapshot", "-o", str(self.archive), *options, status=status)

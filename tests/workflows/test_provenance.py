@@ -18,6 +18,7 @@ from repro.model.entry import FileEntry, LayerKind
 from repro.model.lock import Grade, Lock, LockedPackage
 from repro.workflows.provenance import Provenance, ProvenanceRequest, provenance
 from tests.package_files import Index, deb, row, serving, sha256, wheel_files, zipped
+from tests.thin_lab import bare, pack_as_laid, pin
 from tests.unit.store.archive_sample import file, make_archive, symlink
 
 VENV = "/home/ada/venv"
@@ -64,32 +65,18 @@ def installed(**changed: bytes) -> dict[str, bytes]:
     return found
 
 
-def pin(name: str = "num", version: str = "1.0", source: str = "pip", **more: Any) -> LockedPackage:
-    kind = {"apt": "deb/debian", "pip": "pypi", "r": "cran"}.get(source, "generic")
-    end = "?arch=all" if source == "apt" else ""
-    return LockedPackage(
-        source=source, name=name, version=version, purl=f"pkg:{kind}/{name}@{version}{end}",
-        grade=Grade.NAME_ONLY, **more,
-    )  # fmt: skip
-
-
 class Lab:
     def __init__(self, folder: Path, index: Index) -> None:
         self.folder = folder
         self.index = index
         self.archive = folder / "a.repro"
-        # No apt and no settings of this machine.
-        self.environ = {"HOME": str(folder), "PATH": str(folder), "PIP_CONFIG_FILE": "/dev/null"}
+        self.environ = bare(folder)
 
     def make(
         self, files: Mapping[str, bytes], *more: FileEntry,
         packages: tuple[LockedPackage, ...] = (pin(),),
     ) -> None:  # fmt: skip
-        entries = [file(path, data, LayerKind.PACKAGES) for path, data in files.items()]
-        make_archive(
-            self.archive, self.folder / "work", files=[*entries, *more],
-            lock=Lock(packages=packages),
-        )  # fmt: skip
+        pack_as_laid(self.archive, self.folder / "work", files, *more, packages=packages)
 
     def check(self, *, offline: bool = False, index: str | None = None) -> Provenance:
         return provenance(
