@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-HELP = """Look after this user's cache of unpacked layers.
+HELP = """Look after this user's cache: unpacked layers, and what lies beside them.
 
-What is removed is unpacked again when it is needed. Layers in use by a running repro stay.
+Limit and gc bound all that can be had again: unpacked layers, packed ones (for the next
+snapshot), archives that were pulled or made whole, files of inputs.remote, unfinished pulls.
+What is removed is unpacked, packed or fetched again when it is needed. What a running repro
+uses or writes stays, and what kept containers need.
 
 \b
   repro cache ls
@@ -32,9 +35,9 @@ _UNITS = "such as 500MB, 20GB or 1.5GiB"
 def register(app: typer.Typer) -> None:
     """Add the command with its four verbs."""
     verbs = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
-    verbs.command("ls", help="List the layers, the last used first.")(ls)
+    verbs.command("ls", help="List the layers, the last used first, and the other kinds.")(ls)
     verbs.command("check", help="Hash every layer again and remove damaged ones.")(check)
-    verbs.command("gc", help="Remove layers, the longest unused first.")(gc)
+    verbs.command("gc", help="Remove what was used longest ago.")(gc)
     verbs.command("limit", help="Show, set or lift the cache's limit.")(limit)
     app.add_typer(verbs, name="cache")
 
@@ -68,7 +71,7 @@ def gc(
     keep: str = typer.Option("0", "--keep", metavar="SIZE", help="Bytes that may stay."),
     json_: bool = _JSON,
 ) -> None:
-    """Remove layers."""
+    """Remove what was used longest ago."""
     from repro.workflows.cache import gc as remove
 
     _report(remove(context.environ(), _size(keep)), json_)
@@ -92,7 +95,7 @@ def limit(
     else:
         document = listing(context.environ())
         if json_:
-            context.print_json({key: document[key] for key in ("schema", "limit", "size")})
+            context.print_json({key: document[key] for key in ("schema", "limit", "size", "total")})
             return
     bound = document["limit"]
     print("no limit" if bound is None else f"limit: {human_size(bound)}")
@@ -116,6 +119,9 @@ def _report(document: Mapping[str, Any], json_: bool) -> None:
     else:
         freed, left = human_size(document["freed"]), human_size(document["size"])
         print(f"{freed} set free, {left} in the cache")
+        for name, kind in document["kinds"].items():
+            if kind["freed"]:
+                print(f"  {name}: {human_size(kind['freed'])} set free")
 
 
 def _print(document: Mapping[str, Any]) -> None:
@@ -129,9 +135,12 @@ def _print(document: Mapping[str, Any]) -> None:
     bound = document["limit"]
     count = len(document["layers"])
     print(
-        f"{count} layer{'' if count == 1 else 's'}, {human_size(document['size'])} in "
-        f"{printable(document['folder'])}, "
+        f"{count} layer{'' if count == 1 else 's'}, {human_size(document['size'])}; in all "
+        f"{human_size(document['total'])} in {printable(document['folder'])}, "
         + ("no limit" if bound is None else f"limit {human_size(bound)}")
     )
+    for name, kind in document["kinds"].items():
+        if kind["count"] and name != "layers":
+            print(f"  {name}: {kind['count']}, {human_size(kind['size'])}")
     for name, size in document["others"].items():
         print(f"  beside them, under no limit: {printable(name)} {human_size(size)}")

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from repro.primitives.events import Event, EventKind, Observer, Tally, silent
 from repro.primitives.files import atomic_write, disk_usage, private_folder, remove_tree
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size, printable
+from repro.store.beside import Beside
 from repro.store.pins import Pins
 from repro.store.stamps import is_untouched, stamp_file, write_stamp
 from repro.store.telling import Telling
@@ -113,6 +114,7 @@ class Cache:
         """
         self._layers = root / "layers"
         self._limit = root / "limit"
+        self.beside = Beside(root)
         self._held = _Held()
         self._pins = Pins(root)
         self._given_up = threading.Event()
@@ -256,25 +258,33 @@ class Cache:
         return Checked.IN_USE if place.exists() else Checked.DAMAGED
 
     def gc(self, keep: int = 0) -> int:
-        """Remove what is half-made and, beyond ``keep`` bytes, layers: first those that an
-        earlier boot left, then those used longest ago.
+        """Remove what is half-made and, beyond ``keep`` bytes in all, layers and what lies beside
+        them: first layers that an earlier boot left, then what was used longest ago.
 
-        Layers in use by any process and those of kept containers stay. Returns the number of
-        bytes set free.
+        What any process uses or writes and what kept containers need stays. Returns the number
+        of bytes set free.
         """
         freed, pinned = 0, self._pins.every()
         for place in self._layers.glob(".unpack-*"):
             freed += self._remove(Digest(place.name.split("-")[1]), place)
-        left = self.size()
-        for each in sorted(self.entries(), key=lambda each: (each.ready, each.used)):
+        layers, others = self.entries(), self.beside.items()
+        left = sum(layer.size for layer in layers) + sum(item.size for item in others)
+        found: list[tuple[bool, float, Callable[[], int]]] = [
+            (layer.ready, layer.used, partial(self._forget, layer.diff_id))
+            for layer in layers
+            if layer.diff_id not in pinned
+        ]
+        found += [(True, item.used, partial(self.beside.remove, item)) for item in others]
+        for _, _, remove in sorted(found, key=lambda each: each[:2]):
             if left <= keep:
                 break
-            if each.diff_id in pinned:
-                continue
-            place = self._layers / each.diff_id.hex
-            gone = self._remove(each.diff_id, place, self._marker(place))
+            gone = remove()
             freed, left = freed + gone, left - gone
         return freed
+
+    def _forget(self, diff_id: Digest) -> int:
+        place = self._layers / diff_id.hex
+        return self._remove(diff_id, place, self._marker(place))
 
     def limit(self) -> int | None:
         """The size in bytes that ``keep_limit`` keeps; None without one."""
@@ -299,7 +309,7 @@ class Cache:
         return 0 if size is None else self.gc(size)
 
     def clear(self) -> int:
-        """Remove every layer that is not in use; the number of bytes set free."""
+        """Remove everything that is not in use; the number of bytes set free."""
         return self.gc(0)
 
     def _places(self) -> Iterator[Path]:

@@ -44,6 +44,8 @@ class Downloads:
         with self._locked(wanted.digest) as part:
             kept = self._root / wanted.digest.hex
             if kept.is_file() and _copy(kept, target) == wanted.digest:
+                with contextlib.suppress(OSError):
+                    os.utime(kept)  # used: the cache's limit takes what was not
                 return True
             target.unlink(missing_ok=True)
             kept.unlink(missing_ok=True)

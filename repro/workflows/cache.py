@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,28 @@ from repro.errors import StorageError
 from repro.primitives.events import Event, EventKind, Observer, done, silent
 from repro.primitives.files import disk_usage
 from repro.primitives.texts import human_size
+from repro.store.beside import KINDS
 from repro.store.cache import Cache, Checked
 from repro.workflows.places import cache_root
 
-_OWN = ("layers", "limit")
+_OWN = ("layers", "limit", *KINDS)
 
 
 def listing(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The document ``repro.cache/1``: layers, the last used first, and what else lies there."""
+    """The document ``repro.cache/1``: layers, the last used first, and what else lies there.
+
+    ``total`` is what the limit bounds: ``kinds`` has its parts. ``others`` are under no limit.
+    """
     root = cache_root(environ)
     cache = Cache(root)
-    layers = cache.entries()
+    layers, kinds = cache.entries(), _kinds(cache)
     return {
         "schema": "repro.cache/1",
         "folder": str(root),
         "limit": cache.limit(),
         "size": sum(layer.size for layer in layers),
+        "total": sum(kind["size"] for kind in kinds.values()),
+        "kinds": kinds,
         "layers": [
             {
                 "diff_id": str(layer.diff_id),
@@ -82,20 +89,41 @@ def check(environ: Mapping[str, str], observer: Observer = silent) -> dict[str, 
 
 
 def gc(environ: Mapping[str, str], keep: int) -> dict[str, Any]:
-    """Remove layers beyond ``keep`` bytes, the longest unused first: ``repro.cache-gc/1``."""
+    """Remove what is beyond ``keep`` bytes, the longest unused first: ``repro.cache-gc/1``."""
     cache = Cache(cache_root(environ))
-    freed = cache.gc(keep)
-    return {"schema": "repro.cache-gc/1", "freed": freed, "size": cache.size()}
+    return {"schema": "repro.cache-gc/1", **_after(cache, partial(cache.gc, keep))}
 
 
 def limit(environ: Mapping[str, str], size: int | None) -> dict[str, Any]:
     """Keep a limit (None: none) from now on, and bring the cache down to it."""
     cache = Cache(cache_root(environ))
     cache.set_limit(size)
-    freed = cache.keep_limit()
+    done = _after(cache, cache.keep_limit)
+    return {"schema": "repro.cache-gc/1", "limit": cache.limit(), **done}
+
+
+def _after(cache: Cache, act: Callable[[], int]) -> dict[str, Any]:
+    """What was set free, of each kind, and what is left."""
+    before = _kinds(cache)
+    freed = act()
+    kinds = _kinds(cache)
     return {
-        "schema": "repro.cache-gc/1", "limit": cache.limit(), "freed": freed, "size": cache.size(),
-    }  # fmt: skip
+        "freed": freed,
+        "size": sum(kind["size"] for kind in kinds.values()),
+        "kinds": {
+            name: {**kind, "freed": max(0, before[name]["size"] - kind["size"])}
+            for name, kind in kinds.items()
+        },
+    }
+
+
+def _kinds(cache: Cache) -> dict[str, dict[str, int]]:
+    """Number and bytes on disk of each kind."""
+    sizes: dict[str, list[int]] = {"layers": [each.size for each in cache.entries()]}
+    sizes.update({name: [] for name in KINDS})
+    for item in cache.beside.items():
+        sizes[item.kind].append(item.size)
+    return {name: {"count": len(each), "size": sum(each)} for name, each in sizes.items()}
 
 
 def _iso(seconds: float) -> str:

@@ -88,7 +88,7 @@ def create(request: CreateRequest, observer: Observer = silent) -> Container:
             engine=request.engine,
         )
         shelf(request.environ).create(made, request.archive)
-        Pins(cache_root(request.environ)).keep(made.name, made.layers)
+        Pins(cache_root(request.environ)).keep(made.name, made.layers, Path(made.archive))
         cache.close()
     return made
 

@@ -26,6 +26,7 @@ from repro.primitives.texts import human_size, printable
 from repro.primitives.untar import untar
 from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
+from repro.store.beside import hold
 from repro.store.blobs import Blobs
 from repro.store.thinned import MARK, read_recipe, thin_blob, thin_document
 from repro.store.turn import turn
@@ -150,6 +151,7 @@ def whole_copy(
     folder = copies_folder(cache_root(environ), "fattened")
     place = folder / f"{name}.repro"
     if known_tag(place) is not None:
+        hold(place)
         return place
     fatten(
         FattenRequest(
@@ -158,6 +160,7 @@ def whole_copy(
         ),
         observer,
     )  # fmt: skip
+    hold(place)
     forget_others(folder, place)
     return place
 

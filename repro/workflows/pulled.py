@@ -11,6 +11,7 @@ from repro.errors import ArchiveError, ReproError
 from repro.primitives.events import Observer, silent
 from repro.remote.reference import Reference
 from repro.store.archive import Archive
+from repro.store.beside import hold
 from repro.workflows.copies import by_use, copies_folder, forget_others, known_tag
 from repro.workflows.places import cache_root
 from repro.workflows.pull import pull
@@ -35,6 +36,7 @@ def local_copy(
     tag = reference.tag or "latest"
     known = known_tag(place)
     if known is not None:
+        hold(place)
         return place, known
     wanted = replace(reference, digest=found.digest, tag=tag)
     try:
@@ -45,6 +47,7 @@ def local_copy(
             raise
         # A layer of an earlier archive may be damaged: once more, all of it from the registry.
         pull(wanted, place, environ, insecure=insecure, observer=observer)
+    hold(place)
     forget_others(folder, place)
     return place, tag
 

@@ -40,7 +40,16 @@ def test_list_check_and_remove(lab: Lab) -> None:
     assert found(lab, "check") == {**checked, "damaged": []}
     assert lab.repro("verify", "-q", str(lab.archive)).returncode == 0
     assert found(lab, "gc", "--keep", "1TB")["freed"] == 0
-    assert found(lab, "gc")["freed"] > 0
+    listed = found(lab, "ls")
+    kinds = listed["kinds"]
+    assert listed["total"] == sum(kind["size"] for kind in kinds.values()) > listed["size"]
+    assert kinds["layers"]["size"] == listed["size"] and kinds["packed"]["count"] > 0
+    assert not {"packed", "pulled", "remote"} & set(listed["others"])
+    said = lab.repro("cache", "ls").stdout
+    assert f"packed: {kinds['packed']['count']}, " in said and "in all " in said
+    done = found(lab, "gc")
+    assert done["freed"] > 0 and done["kinds"]["packed"]["freed"] == kinds["packed"]["size"]
+    assert done["size"] == 0 == found(lab, "ls")["total"]
     assert "0 layers" in lab.repro("cache", "ls").stdout
 
 
@@ -51,7 +60,7 @@ def test_verify_and_run_respect_the_limit(lab: Lab) -> None:
         ("run", "-q", str(lab.archive), "--", "true"),
     ):
         lab.repro(*words)
-        assert found(lab, "ls")["size"] <= 100_000
+        assert found(lab, "ls")["total"] <= 100_000
     assert "limit: 100 kB" in lab.repro("cache", "limit").stdout
     assert found(lab, "limit", "none")["limit"] is None
     lab.repro("verify", "-q", str(lab.archive))
