@@ -25,6 +25,7 @@ class Array:
     ``type`` is NumPy's short form with the byte order first (``<f8``, ``>i4``, ``|u1``);
     one that is not in ``CODES`` is compared by its bytes. ``fortran`` tells that the first
     index runs fastest; ``missing`` that R's NA is told from NaN by its payload.
+    ``origin`` is the index of the first element where this is a part of a larger array.
     """
 
     type: str
@@ -32,6 +33,7 @@ class Array:
     data: bytes
     fortran: bool = False
     missing: bool = False
+    origin: tuple[int, ...] = ()
 
     @property
     def plain(self) -> str:
@@ -201,4 +203,6 @@ def _index(number: int, array: Array) -> str:
         indices.append(number % size if size else 0)
         number //= size or 1
     ordered = indices if array.fortran else indices[::-1]
+    if array.origin:
+        ordered = [index + first for index, first in zip(ordered, array.origin, strict=True)]
     return "[" + ", ".join(map(str, ordered)) + "]"

@@ -16,10 +16,14 @@ _SHOWN = 200
 
 @frozen
 class Texts:
-    """Strings that are data: exact, None where a value is missing."""
+    """Strings that are data: exact, None where a value is missing.
+
+    ``first`` is the number of the first one where they are a part of a longer row.
+    """
 
     values: tuple[str | None, ...]
     shape: tuple[int, ...] = ()
+    first: int = 0
 
     def __str__(self) -> str:
         return f"{' x '.join(map(str, self.shape)) or len(self.values)} texts"
@@ -89,7 +93,7 @@ def _texts(old: Texts, new: Texts, findings: Findings, place: str) -> None:
     if old.shape != new.shape or len(old.values) != len(new.values):
         findings.differ(place, "another shape", str(old), str(new))
         return
-    for number, (one, two) in enumerate(zip(old.values, new.values, strict=True)):
+    for number, (one, two) in enumerate(zip(old.values, new.values, strict=True), old.first):
         if one != two:
             findings.differ(f"{place}[{number}]", "text differs", _show(one), _show(two))
     if sorted(map(_show, old.values)) == sorted(map(_show, new.values)):

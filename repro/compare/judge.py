@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from repro.compare.base import read_head
+from repro.compare.child import release
 from repro.compare.choose import choose
+from repro.compare.crew import judge_all, workers
 from repro.compare.sides import outputs_in
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
 from repro.model.verdict import Comparison, Difference, OutputVerdict, Verdict
 from repro.model.written import FOLDER_MARK
 from repro.primitives.files import walk
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 Rule = tuple[bool, Mapping[str, object]]
@@ -41,14 +44,14 @@ def judge(
     """
     inputs = input_digests or {}
     warnings: list[str] = []
-    outputs = []
+    pairs = []
     for path in sorted(recorded.keys() | produced.keys()):
         old, new = recorded.get(path), produced.get(path)
-        if old is None and declared:
-            continue
-        rule = rules.get(path, _NO_RULE)
-        outputs.append(_output(path, old, new, rule, reviewer_options, inputs))
-        warnings.extend(_warnings(outputs[-1]))
+        if old is not None or not declared:
+            pairs.append(_Pair(path=path, old=old, new=new, rule=rules.get(path, _NO_RULE)))
+    outputs = _judge_pairs(pairs, reviewer_options, inputs)
+    for output in outputs:
+        warnings.extend(_warnings(output))
     if not any(output.required for output in outputs):
         warnings.append("no output is required, so there is nothing a verdict could rest on")
     return Verdict(outputs=tuple(outputs), required=required, warnings=tuple(warnings))
@@ -65,17 +68,51 @@ def judge_folders(old: str, new: str, required: Outcome = Outcome.CLOSE) -> Verd
         return _judge_files(old, new, required)
     kinds = [_kinds(side) for side in (old, new)]
     sides = [outputs_in(side, kind) for side, kind in zip((old, new), kinds, strict=True)]
-    outputs = []
+    pairs, outputs = [], []
     for path in sorted(kinds[0].keys() | kinds[1].keys()):
-        pair = [side.get(path) for side in sides]
         special = [kind[path] for kind in kinds if path in kind and not _comparable(kind[path])]
         if special:
             note = f"not compared: {_KIND.get(stat.S_IFMT(special[0]), 'a special file')}"
             comparison = _plain(Outcome.UNDECIDED, "a special file", note=note)
             outputs.append(OutputVerdict(path=path, required=True, comparison=comparison))
         else:
-            outputs.append(_output(path, pair[0], pair[1], _NO_RULE, None, {}))
+            pairs.append(_Pair(path=path, old=sides[0].get(path), new=sides[1].get(path)))
+    outputs += _judge_pairs(pairs, None, {})
+    outputs.sort(key=lambda output: output.path)
     return Verdict(outputs=_strict(outputs), required=required)
+
+
+@frozen
+class _Pair:
+    """What one output is judged by."""
+
+    path: str
+    old: OutputFile | None
+    new: OutputFile | None
+    rule: Rule = _NO_RULE
+
+
+def _judge_pairs(
+    pairs: Sequence[_Pair], reviewer: Mapping[str, object] | None, inputs: Mapping[str, str]
+) -> list[OutputVerdict]:
+    """Every pair's verdict in their order, by several processes where that is worth it."""
+
+    def job(pair: _Pair) -> Callable[[], OutputVerdict]:
+        return lambda: _output(pair, reviewer, inputs)
+
+    def killed(number: int) -> OutputVerdict:
+        pair = pairs[number]
+        text = "its judge was killed (memory?)"
+        comparison = _plain(Outcome.UNDECIDED, text, note=f"not compared: {text}")
+        required = pair.rule[0] and pair.old is not None
+        return OutputVerdict(path=pair.path, required=required, comparison=comparison)
+
+    both = [p for p in pairs if p.old is not None and p.new is not None]
+    size = sum(side.size for p in both for side in (p.old, p.new) if side is not None)
+    try:
+        return judge_all([job(pair) for pair in pairs], workers(len(both), size), killed)
+    finally:
+        release()
 
 
 _KIND = {
@@ -96,7 +133,7 @@ def _judge_files(old: str, new: str, required: Outcome) -> Verdict:
         )
         output = OutputVerdict(path=name, required=True, comparison=comparison)
     else:
-        output = _output(name, pair[0], pair[1], _NO_RULE, None, {})
+        output = _judge_pairs([_Pair(path=name, old=pair[0], new=pair[1])], None, {})[0]
     return Verdict(outputs=(output,), required=required)
 
 
@@ -130,14 +167,10 @@ def _strict(outputs: list[OutputVerdict]) -> tuple[OutputVerdict, ...]:
 
 
 def _output(
-    path: str,
-    old: OutputFile | None,
-    new: OutputFile | None,
-    rule: Rule,
-    reviewer: Mapping[str, object] | None,
-    inputs: Mapping[str, str],
+    pair: _Pair, reviewer: Mapping[str, object] | None, inputs: Mapping[str, str]
 ) -> OutputVerdict:
-    required, options = rule
+    path, old, new = pair.path, pair.old, pair.new
+    required, options = pair.rule
     try:
         comparison = _compare(path, old, new, options, reviewer)
         digests = [None if side is None else side.digest.hex for side in (old, new)]

@@ -50,10 +50,13 @@ _CALLS = {
 }  # fmt: skip
 
 
-def limit() -> None:
-    """Bound memory, processor time and files of this process; it ends with its parent."""
+def limit(seconds: int = CPU_SECONDS, mapped: int = 0) -> None:
+    """Bound memory, processor time and files of this process; it ends with its parent.
+
+    ``mapped`` are the bytes of a file that it may map beside its own memory.
+    """
     for name, value, more in (
-        (resource.RLIMIT_AS, MEMORY, 0), (resource.RLIMIT_CPU, CPU_SECONDS, 5),
+        (resource.RLIMIT_AS, MEMORY + mapped, 0), (resource.RLIMIT_DATA, MEMORY, 0), (resource.RLIMIT_CPU, seconds, 5),
         (resource.RLIMIT_FSIZE, 0, 0), (resource.RLIMIT_CORE, 0, 0),
     ):  # fmt: skip
         hard = resource.getrlimit(name)[1]

@@ -8,23 +8,60 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
-from typing import Any, BinaryIO, NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, NoReturn, Protocol, Union
 
 from repro.compare.arrays import Array
 from repro.compare.base import Beyond, Malformed
 from repro.compare.contents import MAX_LEAVES, Blob, Content, Leaf, Texts, Tree
+from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
 MAX_ANSWER = 320 << 20
+MAX_PART = 256 << 20
 _MAX_LINE = 1 << 16
 _MAX_PLACE = 4096
 
 
-def write_leaves(stream: BinaryIO, leaves: Iterable[tuple[str, Leaf]]) -> None:
-    """Write leaves and the last line. Raises Beyond for more than 100,000 leaves."""
+@frozen
+class Part:
+    """The leaves behind it belong together and are compared before the next part is read.
+
+    ``names`` and ``start`` order the parts of a file; ``place`` is what is left out where the
+    other side has no such part or it has another form.
+    """
+
+    names: tuple[str, ...]
+    start: tuple[int, ...] = ()
+    place: str = ""
+
+    @property
+    def key(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What the order of parts goes by."""
+        return self.names, self.start
+
+
+class Source(Protocol):
+    """Where an answer is read from: a file of bytes, or a pipe with a deadline."""
+
+    def readline(self, limit: int, /) -> bytes: ...  # noqa: D102
+
+    def read(self, size: int, /) -> bytes: ...  # noqa: D102
+
+
+def write_leaves(
+    stream: BinaryIO,
+    leaves: Iterable[Union[tuple[str, Leaf], Part]],  # noqa: UP007
+) -> None:
+    """Write leaves and the last line. Raises Beyond for more than 100,000 leaves (of a part)."""
     count = 0
-    for place, leaf in leaves:
+    for item in leaves:
+        if isinstance(item, Part):
+            head = {"names": item.names, "start": item.start, "place": item.place, "before": count}
+            _line(stream, head)
+            count = 0
+            continue
+        place, leaf = item
         count += 1
         if count > MAX_LEAVES:
             raise Beyond(f"it holds more than {MAX_LEAVES} values")
@@ -47,9 +84,12 @@ def _line(stream: BinaryIO, head: dict[str, Any]) -> None:
 def _pack(leaf: Leaf) -> tuple[dict[str, Any], bytes]:
     if isinstance(leaf, Array):
         head = {"kind": "array", "type": leaf.type, "shape": leaf.shape, "fortran": leaf.fortran}
+        if leaf.origin:
+            head["origin"] = leaf.origin
         return head, leaf.data
     if isinstance(leaf, Texts):
-        return {"kind": "texts", "shape": leaf.shape}, json.dumps(leaf.values).encode()
+        head = {"kind": "texts", "shape": leaf.shape, "first": leaf.first}
+        return head, json.dumps(leaf.values).encode()
     if isinstance(leaf, Tree):
         return {"kind": "tree"}, json.dumps(leaf.value).encode()
     return {"kind": "bytes"}, leaf.data
@@ -62,19 +102,47 @@ def read_leaves(answer: bytes) -> Content:
     not of this form: the reader may have been taken over by the file it read.
     """
     stream = io.BytesIO(answer)
+    content, ending = _leaves(stream, len(answer))
+    if isinstance(ending, Part) or stream.read(1):
+        _refuse()
+    return content
+
+
+def read_parts(stream: Source) -> Iterator[tuple[Part, Content]]:
+    """The parts of an answer in their order, as they come. Raises as ``read_leaves`` does."""
+    content, part = _leaves(stream, MAX_PART)
+    if content or part is None:
+        _refuse()
+    while part is not None:
+        content, following = _leaves(stream, MAX_PART)
+        if following is not None and following.key <= part.key:
+            _refuse()
+        yield part, content
+        part = following
+    if stream.read(1):
+        _refuse()
+
+
+def _leaves(stream: Source, most: int) -> tuple[Content, Part | None]:
+    """Leaves up to the next part or, then None, the end; of at most so many bytes."""
     found: dict[str, Leaf] = {}
+    left = most
     while True:
         head = _head(stream)
         if "failed" in head:
             _failed(head)
-        if "leaves" in head:
-            if head["leaves"] != len(found) or stream.read(1):
-                _refuse()
-            return found
+        for name in ("leaves", "before"):
+            if name in head:
+                if head[name] != len(found):
+                    _refuse()
+                return found, _part(head) if name == "before" else None
         place, size = head.get("at"), head.get("bytes")
         if not isinstance(place, str) or not isinstance(size, int) or place in found:
             _refuse()
-        body = stream.read(size) if 0 <= size <= len(answer) else b""
+        if size > left:
+            raise Beyond(f"a part of it holds more than {most >> 20} MiB of values")
+        body = stream.read(size) if size >= 0 else b""
+        left -= size
         if len(body) != size:
             _refuse()
         try:
@@ -83,7 +151,20 @@ def read_leaves(answer: bytes) -> Content:
             _refuse()
 
 
-def _head(stream: io.BytesIO) -> dict[str, Any]:
+def _part(head: dict[str, Any]) -> Part:
+    names, start, place = head.get("names"), head.get("start"), head.get("place")
+    if not (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and isinstance(start, list)
+        and all(isinstance(number, int) for number in start)
+        and isinstance(place, str)
+    ):
+        _refuse()
+    return Part(names=tuple(names), start=tuple(start), place=place)
+
+
+def _head(stream: Source) -> dict[str, Any]:
     line = stream.readline(_MAX_LINE)
     try:
         head = json.loads(line) if line.endswith(b"\n") else None
@@ -112,9 +193,20 @@ def _unpack(head: dict[str, Any], body: bytes) -> Leaf:
         values = tuple(json.loads(body))
         if not all(value is None or isinstance(value, str) for value in values):
             raise ValueError("no text")
-        return Texts(values=values, shape=shape)
-    array = Array(type=str(head["type"]), shape=shape, data=body, fortran=bool(head["fortran"]))
-    if kind != "array" or min(shape, default=0) < 0 or array.size not in (-1, len(body)):
+        return Texts(values=values, shape=shape, first=int(head.get("first", 0)))
+    array = Array(
+        type=str(head["type"]),
+        shape=shape,
+        data=body,
+        fortran=bool(head["fortran"]),
+        origin=tuple(int(number) for number in head.get("origin", ())),
+    )
+    if (
+        kind != "array"
+        or min(shape, default=0) < 0
+        or array.size not in (-1, len(body))
+        or (array.origin and len(array.origin) != len(shape))
+    ):
         raise ValueError("no array")
     return array
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import importlib
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,13 +14,16 @@ from typing import Any
 from repro.compare.arrays import Array
 from repro.compare.base import Beyond, Malformed
 from repro.compare.contents import Blob, Leaf, Texts, Tree
+from repro.compare.wire import Part
 
 EXTRA = "tables"
 _MAX_DEPTH = 20
 _FEATHER_ONE = b"FEA1"
+# Rows of a part of a large file: as many as both sides have by their number of columns.
+_MOST_ROWS, _FEWEST_ROWS, _CELLS = 1 << 15, 64, 1 << 20
 
 
-def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
+def start() -> Callable[[int, bool], Callable[[], Iterable[tuple[str, Leaf] | Part]]]:
     """Load the library, and use it once: what it loads late cannot be loaded after the lock."""
     modules = {
         name: importlib.import_module(f"pyarrow.{name}".rstrip("."))
@@ -26,7 +32,8 @@ def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
     reader = _Reader(modules)
     for data in reader.samples():
         list(reader.leaves(data))
-    return lambda: reader.read(fd)
+        list(reader.parts(data))
+    return lambda fd, in_parts: lambda: reader.read(fd, in_parts)
 
 
 class _Reader:
@@ -58,30 +65,105 @@ class _Reader:
             self._modules["feather"].write_feather(table, out, compression=compression)
             yield out.getvalue().to_pybytes()
 
-    def read(self, fd: int) -> Iterator[tuple[str, Leaf]]:
-        """The leaves of the descriptor's file."""
-        with os.fdopen(fd, "rb") as stream:
-            data = stream.read()
-        return self.leaves(data)
+    def read(self, fd: int, in_parts: bool) -> Iterator[tuple[str, Leaf] | Part]:
+        """The leaves of the descriptor's file, whole or some rows after the other."""
+        if in_parts:
+            # Mapped, as Arrow reads other files by threads, which the lock leaves none.
+            yield from self.parts(mmap.mmap(fd, 0, prot=mmap.PROT_READ))
+        else:
+            with os.fdopen(fd, "rb") as stream:
+                data = stream.read()
+            yield from self.leaves(data)
 
     def leaves(self, data: bytes) -> Iterator[tuple[str, Leaf]]:
         """The schema's leaves, then each column's."""
-        pa = self._pa
-        try:
+        with self._failures():
             table = self._table(data)
             table.validate()
+        yield "rows", Tree(value=table.num_rows)
+        yield from self._schema(table.schema)
+        yield from self._columns(table)
+
+    def parts(self, data: Any) -> Iterator[tuple[str, Leaf] | Part]:
+        """The schema, then the columns of some rows at a time: as many for equal schemas."""
+        with self._failures():
+            schema, rows, batches = self._batches(data)
+        yield Part(names=("schema",), place="schema")
+        yield from self._schema(schema)
+        if rows is not None:
+            yield "rows", Tree(value=rows)
+        step = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS // max(1, len(schema))))
+        done = 0
+        for table in self._even(schema, batches, step):
+            yield Part(names=("values",), start=(done,), place="values")
+            for place, leaf in self._columns(table):
+                yield _moved(place, leaf, done)
+            done += table.num_rows
+        if rows is None:
+            yield Part(names=("values", "rows"), place="rows")
+            yield "rows", Tree(value=done)
+
+    def _even(self, schema: Any, batches: Iterator[Any], step: int) -> Iterator[Any]:
+        """Tables of ``step`` rows, whatever the rows of a batch."""
+        waiting: list[Any] = []
+        count = 0
+        while True:
+            with self._failures():
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                batch.validate()
+            while batch.num_rows:
+                taken = batch.slice(0, step - count)
+                batch = batch.slice(taken.num_rows)
+                waiting.append(taken)
+                count += taken.num_rows
+                if count == step:
+                    yield self._pa.Table.from_batches(waiting, schema)
+                    waiting, count = [], 0
+        if waiting:
+            yield self._pa.Table.from_batches(waiting, schema)
+
+    def _batches(self, data: Any) -> tuple[Any, int | None, Iterator[Any]]:
+        """The schema, the number of rows where it is known, and the rows."""
+        source, head = self._pa.BufferReader(self._pa.py_buffer(data)), data[:8]
+        if head.startswith(b"PAR1"):
+            file = self._modules["parquet"].ParquetFile(source, pre_buffer=False)
+            batches = file.iter_batches(batch_size=_MOST_ROWS, use_threads=False)
+            return file.schema_arrow, file.metadata.num_rows, iter(batches)
+        if head.startswith(_FEATHER_ONE):
+            table = self._modules["feather"].read_table(source, use_threads=False)
+            return table.schema, table.num_rows, iter(table.to_batches())
+        ipc = self._modules["ipc"]
+        options = ipc.IpcReadOptions(use_threads=False)
+        if head.startswith(b"ARROW1"):
+            reader = ipc.open_file(source, options=options)
+            numbers = range(reader.num_record_batches)
+            return reader.schema, None, (reader.get_batch(number) for number in numbers)
+        reader = ipc.open_stream(source, options=options)
+        return reader.schema, None, iter(reader)
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        pa = self._pa
+        try:
+            yield
         except (pa.ArrowNotImplementedError, pa.ArrowMemoryError) as error:
             raise Beyond(f"Arrow does not read it: {str(error)[:200]}") from None
         except (pa.ArrowException, OSError, ValueError) as error:
+            if "launch" in str(error):  # a thread, which the lock refuses: not the file's fault
+                raise Beyond(f"Arrow does not read it: {str(error)[:200]}") from None
             raise Malformed(f"Arrow cannot read it: {str(error)[:200]}") from None
-        yield "rows", Tree(value=table.num_rows)
-        yield "columns", Texts(values=tuple(table.column_names))
-        yield from self._metadata(table.schema)
-        for number, field in enumerate(table.schema):
-            place = f"column {field.name}"
-            if table.column_names.count(field.name) > 1:
-                place = f"column {number} {field.name}"
-            yield f"{place}, type", Texts(values=(str(field.type),))
+
+    def _schema(self, schema: Any) -> Iterator[tuple[str, Leaf]]:
+        yield "columns", Texts(values=tuple(schema.names))
+        yield from self._metadata(schema)
+        for number, field in enumerate(schema):
+            yield f"{_place(schema, number)}, type", Texts(values=(str(field.type),))
+
+    def _columns(self, table: Any) -> Iterator[tuple[str, Leaf]]:
+        for number in range(table.num_columns):
+            place = _place(table.schema, number)
             yield from self._column(table.column(number).combine_chunks(), place, 0)
 
     def _table(self, data: bytes) -> Any:
@@ -177,6 +259,21 @@ class _Reader:
             else bytes(memoryview(buffer)[start : start + len(column) * width])
         )
         return Array(type=f"<{letter}{width}", shape=(len(column),), data=data)
+
+
+def _place(schema: Any, number: int) -> str:
+    name = schema.names[number]
+    return f"column {number} {name}" if schema.names.count(name) > 1 else f"column {name}"
+
+
+def _moved(place: str, leaf: Leaf, first: int) -> tuple[str, Leaf]:
+    """A column's leaf, told that it begins with row ``first``."""
+    if ", values" in place:
+        # The elements of lists, of which there are as many as the rows before had.
+        return f"{place} (rows from {first} on)", leaf
+    if isinstance(leaf, Array):
+        return place, dataclasses.replace(leaf, origin=(first,))
+    return place, dataclasses.replace(leaf, first=first) if isinstance(leaf, Texts) else leaf
 
 
 def _pandas(text: str) -> Iterator[tuple[str, Leaf]]:

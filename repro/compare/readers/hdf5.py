@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
+import io
+import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Union
 
 from repro.compare.arrays import Array
 from repro.compare.base import Beyond, Malformed
 from repro.compare.contents import Blob, Leaf, Texts, Tree
+from repro.compare.wire import Part
 
 EXTRA = "hdf5"
+Leaves = Iterator[Union[tuple[str, Leaf], Part]]  # noqa: UP007 - an alias at run time
 _MAX_VALUES = 256 << 20
 _MAX_DEPTH = 60
 _FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
-def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
+def start() -> Callable[[int, bool], Callable[[], Iterable[tuple[str, Leaf] | Part]]]:
     """Load the library, and use it once: what it loads late cannot be loaded after the lock."""
     h5py = importlib.import_module("h5py")
     numpy = importlib.import_module("numpy")
     with h5py.File("warm", "w", driver="core", backing_store=False) as file:
         _fill(h5py, numpy, file)
         list(_Walk(h5py, numpy, file).leaves())
-    return lambda: _read(h5py, numpy, fd)
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        _fill(h5py, numpy, file)
+    with h5py.File(out, "r") as file:
+        list(_Parts(h5py, numpy, file).leaves())
+    return lambda fd, in_parts: lambda: (_read_parts if in_parts else _read)(h5py, numpy, fd)
 
 
 def _fill(h5py: Any, numpy: Any, file: Any) -> None:
@@ -43,7 +54,7 @@ def _fill(h5py: Any, numpy: Any, file: Any) -> None:
     file["empty"] = h5py.Empty("f8")
 
 
-def _read(h5py: Any, numpy: Any, fd: int) -> Iterator[tuple[str, Leaf]]:
+def _read(h5py: Any, numpy: Any, fd: int) -> Leaves:
     with os.fdopen(fd, "rb") as stream:
         data = stream.read()
     try:
@@ -53,6 +64,15 @@ def _read(h5py: Any, numpy: Any, fd: int) -> Iterator[tuple[str, Leaf]]:
     except _FAILURES as error:
         raise Malformed(f"HDF5 cannot open it: {error}") from None
     yield from _Walk(h5py, numpy, file).leaves()
+
+
+def _read_parts(h5py: Any, numpy: Any, fd: int) -> Leaves:
+    """A large file: read where it lies, through the one descriptor that the lock leaves."""
+    try:
+        file = h5py.File(os.fdopen(fd, "rb", buffering=0), "r")
+    except _FAILURES as error:
+        raise Malformed(f"HDF5 cannot open it: {error}") from None
+    yield from _Parts(h5py, numpy, file).leaves()
 
 
 class _Walk:
@@ -65,11 +85,11 @@ class _Walk:
         self._seen: dict[object, str] = {}
         self._left = _MAX_VALUES
 
-    def leaves(self) -> Iterator[tuple[str, Leaf]]:
+    def leaves(self) -> Leaves:
         """The leaves of the whole file."""
         yield from self._object(self._file["/"], "", 0)
 
-    def _object(self, item: Any, place: str, depth: int) -> Iterator[tuple[str, Leaf]]:
+    def _object(self, item: Any, place: str, depth: int) -> Leaves:
         if depth > _MAX_DEPTH:
             raise Beyond(f"nested more than {_MAX_DEPTH} deep")
         info = self._h5py.h5o.get_info(item.id)
@@ -89,7 +109,7 @@ class _Walk:
         else:
             yield place, Tree(value=f"a type {item.dtype}")
 
-    def _link(self, group: Any, name: str, place: str, depth: int) -> Iterator[tuple[str, Leaf]]:
+    def _link(self, group: Any, name: str, place: str, depth: int) -> Leaves:
         link = group.get(name, getlink=True)
         if isinstance(link, self._h5py.HardLink):
             yield from self._object(group[name], place, depth + 1)
@@ -100,7 +120,7 @@ class _Walk:
             target = f"{getattr(link, 'filename', '')}:{getattr(link, 'path', '')}"
             raise Beyond(f"{place} is a link to another file ({target[:100]}), never followed")
 
-    def _attributes(self, item: Any, place: str) -> Iterator[tuple[str, Leaf]]:
+    def _attributes(self, item: Any, place: str) -> Leaves:
         for name in sorted(item.attrs):
             where = f"{place}@{name}"
             value = self._tried(functools.partial(item.attrs.__getitem__, name), where)
@@ -110,7 +130,7 @@ class _Walk:
                 described = item.attrs.get_id(name).dtype
                 yield from self._values(self._numpy.asarray(value), described, where, kind=Tree)
 
-    def _dataset(self, item: Any, place: str) -> Iterator[tuple[str, Leaf]]:
+    def _dataset(self, item: Any, place: str) -> Leaves:
         if item.external or item.is_virtual:
             raise Beyond(f"the values of {place} lie in other files, which are never opened")
         if item.shape is None:
@@ -131,7 +151,7 @@ class _Walk:
 
     def _values(
         self, values: Any, dtype: Any, place: str, kind: type[Tree] | None = None
-    ) -> Iterator[tuple[str, Leaf]]:
+    ) -> Leaves:
         h5py = self._h5py
         shape = tuple(int(size) for size in values.shape)
         if dtype.names:
@@ -160,7 +180,7 @@ class _Walk:
         type_ = values.dtype.str
         return Array(type=type_, shape=shape, data=numpy.ascontiguousarray(values).tobytes())
 
-    def _lists(self, values: Any, dtype: Any, place: str) -> Iterator[tuple[str, Leaf]]:
+    def _lists(self, values: Any, dtype: Any, place: str) -> Leaves:
         """Arrays of any length: their lengths, and all elements in a row."""
         numpy = self._numpy
         parts = [numpy.asarray(value).reshape(-1) for value in values.reshape(-1).tolist()]
@@ -179,3 +199,80 @@ class _Walk:
         if isinstance(value, bytes):
             return value.decode("utf-8", "surrogateescape")
         return str(value)
+
+
+_SLAB = 16 << 20
+_MAX_STREAMED = 1 << 36
+
+
+class _Parts(_Walk):
+    """The same in parts: an object with its attributes, of a large dataset some rows at a time."""
+
+    def __init__(self, h5py: Any, numpy: Any, file: Any) -> None:
+        super().__init__(h5py, numpy, file)
+        self._left = _MAX_STREAMED
+        self._origin: tuple[int, ...] = ()
+
+    def _object(self, item: Any, place: str, depth: int) -> Leaves:
+        yield Part(names=_names(place), place=place)
+        yield from super()._object(item, place, depth)
+
+    def _link(self, group: Any, name: str, place: str, depth: int) -> Leaves:
+        if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
+            yield Part(names=_names(place), place=place)
+        yield from super()._link(group, name, place, depth)
+
+    def _dataset(self, item: Any, place: str) -> Leaves:
+        size = 0 if item.shape is None else item.size * max(1, item.dtype.itemsize)
+        if size <= _SLAB or item.external or item.is_virtual:
+            yield from super()._dataset(item, place)
+            return
+        self._left -= size
+        if self._left < 0:
+            raise Beyond(f"it holds more than {_MAX_STREAMED >> 30} GiB of values")
+        yield f"{place}, form", Tree(value=f"{' x '.join(map(str, item.shape))} {item.dtype}")
+        for origin, slab in _slabs(item.shape, _SLAB // max(1, item.dtype.itemsize)):
+            yield Part(names=_names(place), start=origin, place=place)
+            values = self._tried(functools.partial(item.__getitem__, slab), place)
+            self._origin = origin
+            yield from self._values(
+                self._numpy.asarray(values, dtype=item.dtype), item.dtype, place
+            )
+            self._origin = ()
+
+    def _values(
+        self, values: Any, dtype: Any, place: str, kind: type[Tree] | None = None
+    ) -> Leaves:
+        for item in super()._values(values, dtype, place, kind):
+            yield self._moved(item, place) if self._origin else item
+
+    def _moved(self, item: tuple[str, Leaf] | Part, place: str) -> tuple[str, Leaf] | Part:
+        if isinstance(item, Part):
+            return item
+        where, leaf = item
+        if isinstance(leaf, Array) and len(leaf.shape) == len(self._origin):
+            return where, dataclasses.replace(leaf, origin=self._origin)
+        if isinstance(leaf, Texts) and len(leaf.shape) == 1:
+            return where, dataclasses.replace(leaf, first=self._origin[0])
+        begin = f" (from {list(self._origin)} on)"
+        return where if where.endswith(begin) else where + begin, leaf
+
+
+def _names(place: str) -> tuple[str, ...]:
+    return tuple(place.split("/")) if place else ()
+
+
+def _slabs(
+    shape: tuple[int, ...], most: int
+) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Boxes of at most so many elements (at least one row of the last axis's), in C's order."""
+    sizes = [1] * len(shape)
+    for axis in reversed(range(len(shape))):
+        inside = math.prod(shape[axis + 1 :])
+        sizes[axis] = max(1, min(shape[axis], most // max(1, inside)))
+        if sizes[axis] < shape[axis]:
+            break
+    starts = [range(0, size, step) for size, step in zip(shape, sizes, strict=True)]
+    for origin in itertools.product(*starts):
+        ends = zip(origin, sizes, shape, strict=True)
+        yield origin, tuple(slice(at, min(at + step, size)) for at, step, size in ends)

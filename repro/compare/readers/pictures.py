@@ -27,7 +27,7 @@ _ORIENTATION = 274
 _DATA_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 270)
 
 
-def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
+def start() -> Callable[[int, bool], Callable[[], Iterable[tuple[str, Leaf]]]]:
     """Load the library and its decoders, and use each once before the lock."""
     image: Any = importlib.import_module("PIL.Image")
     image.init()
@@ -38,7 +38,7 @@ def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
             out = io.BytesIO()
             sample.save(out, name)
             list(_leaves(image, out.getvalue()))
-    return lambda: _read(image, fd)
+    return lambda fd, in_parts: lambda: _read(image, fd)
 
 
 def _read(image: Any, fd: int) -> Iterator[tuple[str, Leaf]]:

@@ -18,7 +18,12 @@ _PRAGMAS = ("user_version", "application_id", "encoding", "trusted_schema", "tab
 _PRAGMA = 19  # SQLITE_PRAGMA has no name in Python before 3.11
 
 
-def start(fd: int) -> Callable[[], Iterable[tuple[str, Leaf]]]:
+def start() -> Callable[[int, bool], Callable[[], Iterable[tuple[str, Leaf]]]]:
+    """Nothing to prepare but the import of this module."""
+    return _prepared
+
+
+def _prepared(fd: int, in_parts: bool) -> Callable[[], Iterable[tuple[str, Leaf]]]:
     """A connection to a private copy; nothing of the file is parsed before the lock."""
     with os.fdopen(fd, "rb") as stream:
         data = bytearray(stream.read())

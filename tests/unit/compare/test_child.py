@@ -26,6 +26,8 @@ exec({code!r}, module.__dict__)
 def run(monkeypatch: pytest.MonkeyPatch, code: str, data: bytes = b"", **options: float) -> object:
     """What a reader made of ``code`` gives; ``body`` in it runs after the lock."""
     source = "from repro.compare.contents import Tree\n" + code
+    if "def start(fd)" in code:
+        source += "\n_open = start\ndef start(): return lambda fd, in_parts: _open(fd)\n"
     monkeypatch.setattr(child, "_BOOT", BOOT.format(code=source).strip())
     return child.reader("fake", **options)(data)  # type: ignore[arg-type]
 
@@ -106,8 +108,79 @@ def test_a_hang_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - begin < 30
 
 
+def test_preparing_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Beyond, match="more than 1 seconds"):
+        run(monkeypatch, "def start():\n  while True: pass", seconds=1.0)
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('odd')", "import os; os._exit(1)"])
+def test_preparing_that_fails_is_beyond(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    with pytest.raises(Beyond, match="its reader"):
+        run(monkeypatch, f"def start():\n  {body}")
+
+
+TAKEN_OVER = """
+import builtins, ctypes, json, os
+from repro.compare import sealed, wire
+state = {"files": 0}
+def start(fd):
+    def read():
+        state["files"] += 1
+        fds = [n for n in range(1024) if held(n)]
+        yield "told", Tree(value={**state, "fds": fds, "me": os.getpid()})
+        if os.read(fd, 3) == b"bad":
+            wire.write_leaves = sealed.write_leaves = json.dumps = builtins.len = None
+            ctypes.memset(id(state), 0, 8)
+    return read
+def held(fd):
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+"""
+
+
+def test_no_file_finds_what_another_one_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that takes its reader over, here all of Python, has a fork of its own to spoil."""
+    told = []
+    for data in (b"bad", b"one", b"bad", b"bad", b"two"):
+        if data == b"bad":
+            with pytest.raises(Beyond):
+                run(monkeypatch, TAKEN_OVER, data)
+        else:
+            told.append(run(monkeypatch, TAKEN_OVER, data)["told"].value)  # type: ignore[index]
+    assert [each["files"] for each in told] == [1, 1]
+    assert [each["fds"] for each in told] == [[0, 1, 2, 3]] * 2
+    assert told[0]["me"] != told[1]["me"]
+    child.release()
+
+
+def test_a_crash_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+import ctypes, os
+def start(fd):
+    def read():
+        if os.read(fd, 5) == b"crash":
+            ctypes.string_at(0)
+        yield "parent", Tree(value=os.getppid())
+    return read
+"""
+    parents = []
+    for data in (b"calm", b"crash", b"calm", b"crash", b"crash", b"calm", b"calm"):
+        if data == b"crash":
+            with pytest.raises(Beyond, match="crashed"):
+                run(monkeypatch, code, data)
+        else:
+            parents.append(run(monkeypatch, code, data)["parent"].value)  # type: ignore[index]
+    assert len(parents) == 4
+    child.release()
+    for pid in set(parents):
+        assert not os.path.exists(f"/proc/{pid}")
+
+
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "def start(fd):\n  import a_library_nobody_has"
+    code = "def start():\n  import a_library_nobody_has"
     with pytest.raises(Beyond, match=r"needs a_library_nobody_has: install repro\[fake\]"):
         run(monkeypatch, code)
 
@@ -119,9 +192,13 @@ def test_no_magic_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_descriptor_and_no_child_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    child.release()
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(Beyond):
         run(monkeypatch, "def start(fd):\n  while True: pass", seconds=0.2)
+    assert set(os.listdir("/proc/self/fd")) == before
+    run(monkeypatch, "def start(fd): return lambda: []")
+    child.release()
     assert set(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
