@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from xml.parsers import expat
 
 from repro.compare.base import Beyond, Malformed
 
+Start = Callable[[str, dict[str, str]], None]
+End = Callable[[str], None]
 _MAX_DEPTH = 400
 _MAX_EVENTS = 600_000
 
@@ -38,16 +40,17 @@ def parse_xml(data: bytes) -> list[Event]:
     return reader.events
 
 
-def walk_xml(
-    data: bytes,
-    start: Callable[[str, dict[str, str]], None],
-    end: Callable[[str], None],
-    text: Callable[[str], None],
-) -> None:
+def walk_xml(data: bytes, start: Start, end: End, text: End) -> None:
     """Call back for every element and text, names as ``namespace name``.
 
     Raises Malformed and Beyond as ``parse_xml`` does; the number of pieces is the caller's.
     """
+    for _ in walk_pieces([data], start, end, text):
+        pass
+
+
+def walk_pieces(pieces: Iterable[bytes], start: Start, end: End, text: End) -> Iterator[None]:
+    """The same for a document that comes in pieces; it stops behind each."""
     depth = 0
 
     def deeper(name: str, attributes: dict[str, str]) -> None:
@@ -62,14 +65,14 @@ def walk_xml(
         depth -= 1
         end(name)
 
-    _parse(_parser(deeper, back, text), data)
+    parser = _parser(deeper, back, text)
+    for piece in pieces:
+        _parse(parser, piece, last=False)
+        yield
+    _parse(parser, b"")
 
 
-def _parser(
-    start: Callable[[str, dict[str, str]], None],
-    end: Callable[[str], None],
-    text: Callable[[str], None],
-) -> expat.XMLParserType:
+def _parser(start: Start, end: End, text: End) -> expat.XMLParserType:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler = start
@@ -80,9 +83,9 @@ def _parser(
     return parser
 
 
-def _parse(parser: expat.XMLParserType, data: bytes) -> None:
+def _parse(parser: expat.XMLParserType, data: bytes, *, last: bool = True) -> None:
     try:
-        parser.Parse(data, True)
+        parser.Parse(data, last)
     except expat.ExpatError as error:
         raise Malformed(f"line {error.lineno}: {expat.errors.messages[error.code]}") from None
     except (UnicodeDecodeError, LookupError, ValueError) as error:

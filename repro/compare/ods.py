@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from repro.compare.base import Beyond, Malformed
-from repro.compare.markup import walk_xml
+from repro.compare.bigbooks import LargeBook, Rows, rows_of
+from repro.compare.markup import walk_pieces, walk_xml
 from repro.compare.sheets import MAX_CELLS, Book, Cell, Sheet, address
-from repro.compare.unzip import unzip
+from repro.compare.unzip import Members, unzip
 
 _CONTENT = "content.xml"
 _KINDS = {
@@ -26,6 +29,28 @@ def read_ods(data: bytes) -> tuple[Book, dict[str, bytes]]:
     return Book(sheets=tuple(reader.sheets), names=reader.names, parts=used), parts
 
 
+def large_ods(members: Members) -> LargeBook:
+    """A workbook whose sheets are read row by row, after a look at their names."""
+    if _CONTENT not in members.names:
+        raise Malformed("it has no content.xml")
+    parts = members.read(name for name in members.names if name != _CONTENT)
+    outline = _Reader()
+    for _ in walk_pieces(members.pieces(_CONTENT), outline.start, outline.end, outline.text):
+        outline.take()
+
+    def rows() -> Rows:
+        reader = _Reader()
+        walk = walk_pieces(members.pieces(_CONTENT), reader.start, reader.end, reader.text)
+        for _ in walk:
+            yield from reader.take()
+        yield from reader.take()
+
+    outline.take()
+    used = {_CONTENT: "styles, widths and other layout"}
+    book = Book(sheets=tuple(outline.sheets), names=outline.names, parts=used)
+    return LargeBook(book=book, parts=parts, rows=rows)
+
+
 class _Reader:
     """Sheets of ``content.xml``; repeated empty cells cost nothing, others are counted."""
 
@@ -33,6 +58,7 @@ class _Reader:
         self.sheets: list[Sheet] = []
         self.names: dict[str, str] = {}
         self._left = MAX_CELLS
+        self._taken = 0
         self._inside: list[str] = []
         self._cells: dict[str, Cell] = {}
         self._sheet = ""
@@ -82,6 +108,20 @@ class _Reader:
             self._end_row()
         elif leaf == "table":
             self.sheets.append(Sheet(name=self._sheet, hidden=False, cells=self._cells))
+
+    def take(self) -> list[tuple[int, int, Mapping[str, Cell]]]:
+        """The rows that ended since this was asked last, with the numbers of their sheets."""
+        found: list[tuple[int, int, Mapping[str, Cell]]] = []
+        for number in range(self._taken, len(self.sheets)):
+            sheet = self.sheets[number]
+            found += ((number, row, cells) for row, cells in rows_of(sheet.cells))
+            self.sheets[number] = Sheet(name=sheet.name, hidden=sheet.hidden, cells={})
+        self._taken = len(self.sheets)
+        if "table" in self._inside:
+            found += ((self._taken, row, cells) for row, cells in rows_of(self._cells))
+        self._cells = {}
+        self._left = MAX_CELLS
+        return found
 
     def _end_cell(self) -> None:
         kind, where = _KINDS.get(self._cell.get("value-type", ""), ("text", "string-value"))

@@ -65,8 +65,8 @@ def compare_books(old: Book, new: Book, findings: Findings) -> None:
 
 def _sheets(old: Sheet, new: Sheet, findings: Findings) -> None:
     before = findings.count
-    _places(old, new, findings)
-    last = [max(map(_row_number, sheet.cells), default=0) for sheet in (old, new)]
+    compare_cells(old, new, findings)
+    last = [max(map(row_number, sheet.cells), default=0) for sheet in (old, new)]
     if last[0] != last[1]:
         findings.explain(f"{old.name}: {abs(last[0] - last[1])} more or fewer rows", once=True)
     elif findings.count > before + 1 and _rows(old) == _rows(new):
@@ -75,7 +75,8 @@ def _sheets(old: Sheet, new: Sheet, findings: Findings) -> None:
         )
 
 
-def _row_number(place: str) -> int:
+def row_number(place: str) -> int:
+    """The number in a cell's address."""
     return int(place.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
@@ -89,7 +90,8 @@ def _rows(sheet: Sheet) -> list[list[tuple[str, str, str, str]]]:
     return sorted(map(sorted, found.values()))
 
 
-def _places(old: Sheet, new: Sheet, findings: Findings) -> None:
+def compare_cells(old: Sheet, new: Sheet, findings: Findings) -> None:
+    """Compare the cells of two sheets, or of some rows, place by place."""
     for place, cell in old.cells.items():
         other = new.cells.get(place)
         where = f"{old.name}!{place}"
