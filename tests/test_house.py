@@ -89,7 +89,9 @@ def test_nothing_loads_what_it_compares() -> None:
     banned = {"pickle", "marshal", "shelve", "joblib", "torch", "dill"}
     for path in SOURCES:
         found = {name.split(".")[0] for name in imports(path)} & banned
-        assert not found or path.parts[-2] == "observe", f"{path} imports {found}"
+        # Those read only what a process of their own that they forked has sent.
+        own = path.parts[-2] == "observe" or path.name == "forked.py"
+        assert not found or own, f"{path} imports {found}"
 
 
 def test_import_contracts() -> None:

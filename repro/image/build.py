@@ -21,7 +21,7 @@ import zstandard
 
 from repro.errors import ProjectError, StorageError
 from repro.image.plan import PlannedLayer
-from repro.image.source import chunks_of
+from repro.image.source import pour
 from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import (
     ANNOTATION_KIND,
@@ -37,7 +37,7 @@ from repro.model.ports import OutputFile
 from repro.primitives import tarformat
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Tally
+from repro.primitives.events import Told
 from repro.primitives.frames import FRAME, FrameWriter
 from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header, padding
@@ -58,11 +58,11 @@ class BuiltLayer:
 
 @dataclass(frozen=True)
 class _Member:
-    """One tar member; ``chunks`` gives its bytes, exactly ``header.size`` of them."""
+    """One tar member; ``pour`` gives its bytes, exactly ``header.size`` of them."""
 
     header: Header
     origin: str = ""
-    chunks: Callable[[], Iterator[bytes]] | None = None
+    pour: Callable[[_Sink], None] | None = None
 
 
 def build_layer(
@@ -71,20 +71,21 @@ def build_layer(
     *,
     clamp: int,
     level: int = 3,
-    told: Tally | None = None,
+    told: Told | None = None,
+    threads: int | None = None,
 ) -> BuiltLayer:
     """Write a layer and its file list into the folder ``blobs`` as ``<hex>``.
 
     ``told`` hears of every file and its bytes. ``clamp`` is the time of everything inside
-    (seconds). Timestamps inside ``.pyc`` files become the clamp too, so that Python accepts
+    (seconds). ``threads`` is how many pack (by default as many as there are processors, at
+    most four); with one the caller's does all. Timestamps inside ``.pyc`` files become the clamp too, so that Python accepts
     them beside clamped sources. Raises ProjectError when a file cannot be read or changes
     meanwhile, StorageError when the disk refuses.
     """
-    members = _layer_members(planned.entries, clamp)
     if told is not None:
         told.text = planned.name
-        members = _telling(members, told)
-    return _write(members, blobs, level, planned.kind.value, LAYER_ZSTD)
+    members = _layer_members(planned.entries, clamp)
+    return _write(members, blobs, level, planned.kind.value, LAYER_ZSTD, told=told, threads=threads)
 
 
 def build_results_layer(
@@ -97,23 +98,6 @@ def build_results_layer(
     """
     members = _result_members(outputs, clamp)
     return _write(members, blobs, level, "results", RESULTS)
-
-
-def _telling(members: Iterator[_Member], told: Tally) -> Iterator[_Member]:
-    """The same members; what was read of them is told."""
-
-    def counted(chunks: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-        for chunk in chunks():
-            yield chunk
-            told.add(len(chunk))
-
-    for member in members:
-        if member.chunks is not None:
-            read = partial(counted, member.chunks)
-            yield _Member(member.header, member.origin, read)
-            told.add(0, files=1)
-        else:
-            yield member
 
 
 def _layer_members(entries: Sequence[FileEntry], clamp: int) -> Iterator[_Member]:
@@ -141,7 +125,7 @@ def _file_member(
             return _Member(Header(name, tarformat.HARDLINK, 0, mode, clamp, earlier), entry.origin)
     size = len(entry.content) if entry.content is not None else entry.size
     header = Header(name, tarformat.FILE, size, mode, clamp)
-    return _Member(header, entry.origin, lambda: chunks_of(entry, clamp))
+    return _Member(header, entry.origin, partial(pour, entry, clamp))
 
 
 def _result_members(outputs: Mapping[str, OutputFile], clamp: int) -> Iterator[_Member]:
@@ -159,15 +143,15 @@ def _result_members(outputs: Mapping[str, OutputFile], clamp: int) -> Iterator[_
             yield _Member(header, "output", _reader(output, name))
 
 
-def _reader(output: OutputFile, name: bytes) -> Callable[[], Iterator[bytes]]:
-    def read() -> Iterator[bytes]:
+def _reader(output: OutputFile, name: bytes) -> Callable[[_Sink], None]:
+    def read(sink: _Sink) -> None:
         left = output.size
         shown = printable(os.fsdecode(name))
         try:
             with output.open() as stream:
                 while left and (data := stream.read(min(left, _BATCH))):
                     left -= len(data)
-                    yield data
+                    sink.write(data)
                 if left or stream.read(1):
                     raise ProjectError(f"{shown} changed while it was packed", slug="changed")
         except OSError as error:
@@ -190,37 +174,36 @@ def _with_parents(names: Mapping[bytes, object]) -> list[bytes]:
 
 
 def _write(
-    members: Iterator[_Member], blobs: Path, level: int, kind: str, media: str
+    members: Iterator[_Member],
+    blobs: Path,
+    level: int,
+    kind: str,
+    media: str,
+    *,
+    told: Told | None = None,
+    threads: int | None = None,
 ) -> BuiltLayer:
     try:
-        return _write_blob(members, blobs, level, kind, media)
+        fd, temporary = tempfile.mkstemp(prefix=".layer-", dir=blobs)
+        try:
+            by_content = kind == LayerKind.DATA.value
+            with (
+                os.fdopen(fd, "wb") as out,
+                FrameWriter(out, level=level, threads=threads, by_content=by_content) as frames,
+            ):
+                listed = _tar(members, _Sink(frames, blobs, told))
+                digest, diff_id = frames.finish()
+                out.flush()
+                os.fchmod(out.fileno(), 0o644)
+            path = blobs / digest.hex
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        toc = _write_toc(blobs, frames, diff_id, listed)
     except OSError as error:
-        raise StorageError(
-            f"a layer cannot be written to {printable(str(blobs))}: {error.strerror}",
-            hint="free some space, or set REPRO_CACHE to a folder on another disk",
-        ) from None
-
-
-def _write_blob(
-    members: Iterator[_Member], blobs: Path, level: int, kind: str, media: str
-) -> BuiltLayer:
-    fd, temporary = tempfile.mkstemp(prefix=".layer-", dir=blobs)
-    try:
-        with (
-            os.fdopen(fd, "wb") as out,
-            FrameWriter(out, level=level, by_content=kind == LayerKind.DATA.value) as frames,
-        ):
-            listed = _tar(members, frames)
-            digest, diff_id = frames.finish()
-            out.flush()
-            os.fchmod(out.fileno(), 0o644)
-        path = blobs / digest.hex
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    toc = _write_toc(blobs, frames, diff_id, listed)
+        raise _refused(error, blobs) from None
     annotations = {
         ANNOTATION_KIND: kind,
         ANNOTATION_USIZE: str(frames.written),
@@ -235,45 +218,82 @@ def _write_blob(
     return BuiltLayer(layer=layer, path=path, toc=toc)
 
 
-class _Batch:
-    """Small pieces gathered into writes of a mebibyte; ``position`` is the stream's."""
+def _refused(error: OSError, blobs: Path) -> StorageError:
+    return StorageError(
+        f"a layer cannot be written to {printable(str(blobs))}: {error.strerror}",
+        hint="free some space, or set REPRO_CACHE to a folder on another disk",
+    )
 
-    def __init__(self, out: FrameWriter) -> None:
+
+class _Sink:
+    """Where members' bytes go: into the frames, hashed on the way and told."""
+
+    def __init__(self, out: FrameWriter, blobs: Path, told: Told | None) -> None:
         self._out = out
-        self._pieces: list[bytes] = []
-        self._held = 0
-        self.position = 0
+        self._blobs = blobs
+        self._told = told
+        self._running = hashlib.sha256()
+        self._untold = 0
 
-    def add(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._held += len(piece)
-        self.position += len(piece)
-        if self._held >= _BATCH:
-            self.flush()
+    @property
+    def position(self) -> int:
+        """Bytes of the stream so far."""
+        return self._out.written
 
-    def flush(self) -> None:
-        self._out.write(b"".join(self._pieces))
-        self._pieces, self._held = [], 0
+    def begin(self) -> None:
+        """What follows is a file's bytes, up to ``end``."""
+        self._running = hashlib.sha256()
+
+    def end(self) -> str:
+        """The file's sha256."""
+        if self._told is not None:
+            self._told.add(self._untold, 1)
+            self._untold = 0
+        return self._running.hexdigest()
+
+    def room(self) -> memoryview:
+        return self._out.room()
+
+    def filled(self, count: int) -> None:
+        self._take(self._out.room()[:count])
+        try:
+            self._out.filled(count)
+        except OSError as error:
+            raise _refused(error, self._blobs) from None
+
+    def write(self, data: bytes) -> None:
+        self._take(data)
+        self.put(data)
+
+    def put(self, data: bytes) -> None:
+        """Bytes of the tar itself, of no file."""
+        try:
+            self._out.write(data)
+        except OSError as error:
+            raise _refused(error, self._blobs) from None
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._running.update(data)
+        self._untold += len(data)
+        if self._untold >= _BATCH and self._told is not None:
+            self._told.add(self._untold)
+            self._untold = 0
 
 
-def _tar(members: Iterator[_Member], out: FrameWriter) -> list[dict[str, Any]]:
+def _tar(members: Iterator[_Member], sink: _Sink) -> list[dict[str, Any]]:
     """Write the members as a tar; the file list."""
     listed = []
-    batch = _Batch(out)
     for member in members:
-        batch.add(tarformat.render(member.header))
+        sink.put(tarformat.render(member.header))
         entry = _listed(member)
-        if member.chunks is not None:
-            entry["offset"] = batch.position
-            running = hashlib.sha256()
-            for chunk in member.chunks():
-                running.update(chunk)
-                batch.add(chunk)
-            entry["sha256"] = running.hexdigest()
-            batch.add(bytes(padding(member.header.size)))
+        if member.pour is not None:
+            entry["offset"] = sink.position
+            sink.begin()
+            member.pour(sink)
+            entry["sha256"] = sink.end()
+            sink.put(bytes(padding(member.header.size)))
         listed.append(entry)
-    batch.add(tarformat.END)
-    batch.flush()
+    sink.put(tarformat.END)
     return listed
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,22 @@ from repro.model.oci import Descriptor, Layer
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
 from repro.primitives.files import private_folder
+from repro.primitives.frozen import frozen
 
 FORMAT = 3
 """Raised when the same files give other bytes: another tar, another compression."""
 MOST = 20_000_000_000
 """Bytes of kept layers; those used longest ago go first."""
 _SETTLED = 2.0
+
+
+@frozen
+class State:
+    """``key`` names exactly these files in this state; ``changed`` is the last change of one
+    (nanoseconds since the epoch)."""
+
+    key: str
+    changed: int
 
 
 class Reuse:
@@ -42,18 +51,21 @@ class Reuse:
         self._folder = folder
         self._zstd = zstd
 
-    def key(self, planned: PlannedLayer, clamp: int, level: int) -> str | None:
-        """A name for exactly these files in exactly this state; None when one is gone."""
+    def state(self, planned: PlannedLayer, *, clamp: int, level: int) -> State | None:
+        """What tells these files in this state from any others; None when one is gone."""
         running = hashlib.sha256(
             dump([FORMAT, self._zstd, planned.kind.value, planned.name, clamp, level])
         )
+        changed = 0
         for entry in planned.entries:
             try:
-                # repr: a tenth of the time of JSON, and nobody else reads it.
-                running.update(repr(_facts(entry)).encode("utf-8", "surrogateescape"))
+                facts, when = _facts(entry)
             except OSError:
                 return None
-        return running.hexdigest()
+            # repr: a tenth of the time of JSON, and nobody else reads it.
+            running.update(repr(facts).encode("utf-8", "surrogateescape"))
+            changed = max(changed, when)
+        return State(key=running.hexdigest(), changed=changed)
 
     def find(self, key: str, into: Path) -> BuiltLayer | None:
         """The layer of ``key``, its blobs linked into the folder ``into``; None without one."""
@@ -72,12 +84,13 @@ class Reuse:
             return None
         return built
 
-    def keep(self, key: str, planned: PlannedLayer, built: BuiltLayer, now: float) -> None:
-        """Keep a layer that was packed while ``key`` held; a disk that refuses is no error.
+    def keep(self, state: State, built: BuiltLayer, now: float) -> None:
+        """Keep a layer that was packed in this state; a disk that refuses is no error.
 
-        ``now`` is the time (seconds since the epoch) when packing began.
+        ``now`` is the time (seconds since the epoch) when packing began. ``prune`` is the
+        caller's.
         """
-        if any(changed > now - _SETTLED for changed in _changes(planned)):
+        if state.changed > (now - _SETTLED) * 1e9:
             return
         with contextlib.suppress(OSError):
             private_folder(self._folder)
@@ -90,8 +103,7 @@ class Reuse:
             fd, name = tempfile.mkstemp(dir=self._folder, prefix=".note-")
             with os.fdopen(fd, "wb") as stream:
                 stream.write(dump(document))
-            os.replace(name, self._folder / f"{key}.json")
-            self.prune(MOST)
+            os.replace(name, self._folder / f"{state.key}.json")
 
     def prune(self, most: int) -> int:
         """Remove layers used longest ago until ``most`` bytes are left; the bytes set free."""
@@ -127,28 +139,24 @@ def _used(note: Path) -> float:
     return 0.0
 
 
-def _facts(entry: FileEntry) -> list[Any]:
-    content: list[Any] = []
+def _facts(entry: FileEntry) -> tuple[tuple[object, ...], int]:
+    """What a layer hangs on, and when that changed (nanoseconds since the epoch)."""
+    content: tuple[object, ...] = ()
+    changed = 0
     if entry.content is not None:
-        content = [hashlib.sha256(entry.content).hexdigest()]
+        content = (hashlib.sha256(entry.content).hexdigest(),)
     elif entry.source is not None:
         status = os.stat(entry.source)
-        content = [
+        changed = max(status.st_mtime_ns, status.st_ctime_ns)
+        content = (
             entry.source, status.st_dev, status.st_ino, status.st_size,
             status.st_mtime_ns, status.st_ctime_ns,
-        ]  # fmt: skip
-    return [
+        )  # fmt: skip
+    facts = (
         entry.path, entry.type.value, entry.origin, entry.target, entry.mode, entry.size,
-        list(entry.link_key) if entry.link_key is not None else None, *map(str, content),
-    ]  # fmt: skip
-
-
-def _changes(planned: PlannedLayer) -> Iterator[float]:
-    for entry in planned.entries:
-        if entry.source is not None and entry.content is None:
-            with contextlib.suppress(OSError):
-                status = os.stat(entry.source)
-                yield max(status.st_mtime, status.st_ctime)
+        entry.link_key, *content,
+    )  # fmt: skip
+    return facts, changed
 
 
 def _state(path: Path) -> list[int]:

@@ -5,30 +5,52 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from typing import Protocol
 
 from repro.errors import ProjectError
 from repro.model.entry import FileEntry
 from repro.primitives.texts import printable
 
-_CHUNK = 1 << 20
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PYC_HEADER = 16
 
 
-def chunks_of(entry: FileEntry, clamp: int) -> Iterator[bytes]:
-    """The entry's bytes, exactly as many as its size says.
+class Sink(Protocol):
+    """What takes a file's bytes: read straight into its memory, or written.
+
+    What its own disk refuses is no OSError: that would be told of the file.
+    """
+
+    def room(self) -> memoryview:
+        """Where the next bytes go, at least one."""
+        ...
+
+    def filled(self, count: int) -> None:
+        """The first ``count`` bytes of ``room`` are there."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        ...
+
+
+def pour(entry: FileEntry, clamp: int, sink: Sink) -> None:
+    """Give the entry's bytes to ``sink``, exactly as many as its size says.
 
     Timestamp-based ``.pyc`` files get the clamp as their source's time. Raises
     ProjectError naming the file when it cannot be read, or when it is not the plain
     file of that size any more, at the beginning or at the end.
     """
     if entry.content is not None:
-        yield _stamped(entry.path, entry.content, clamp)
+        sink.write(_stamped(entry.path, entry.content, clamp))
         return
     source = entry.source or entry.path
     try:
-        yield from _file(entry, source, clamp)
+        fd = os.open(source, _OPEN)
+        try:
+            _file(fd, entry, source, clamp, sink)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise ProjectError(
             f"{printable(source)} cannot be read: {error.strerror}",
@@ -37,26 +59,24 @@ def chunks_of(entry: FileEntry, clamp: int) -> Iterator[bytes]:
         ) from None
 
 
-def _file(entry: FileEntry, source: str, clamp: int) -> Iterator[bytes]:
-    fd = os.open(source, _OPEN)
-    try:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode) or before.st_size != entry.size:
+def _file(fd: int, entry: FileEntry, source: str, clamp: int, sink: Sink) -> None:
+    before = os.fstat(fd)
+    if not stat.S_ISREG(before.st_mode) or before.st_size != entry.size:
+        raise _changed(source)
+    left = entry.size
+    if entry.path.endswith(".pyc"):
+        head = os.read(fd, min(left, _PYC_HEADER))
+        left -= len(head)
+        sink.write(_stamped(entry.path, head, clamp))
+    while left:
+        count = os.readv(fd, (sink.room()[:left],))
+        if not count:
             raise _changed(source)
-        left = entry.size
-        first = True
-        while left:
-            data = os.read(fd, min(left, _CHUNK))
-            if not data:
-                raise _changed(source)
-            left -= len(data)
-            yield _stamped(entry.path, data, clamp) if first else data
-            first = False
-        after = os.fstat(fd)
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise _changed(source)
-    finally:
-        os.close(fd)
+        left -= count
+        sink.filled(count)
+    after = os.fstat(fd)
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise _changed(source)
 
 
 def _changed(source: str) -> ProjectError:

@@ -10,35 +10,6 @@ import time
 _THREADS = 17  # num_threads, counted from the state
 
 
-INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends repro from outside."""
-
-
-def fork() -> int:
-    """os.fork() that no interruption falls into; in the child they stay blocked.
-
-    A handler that raises while the library's own hooks of fork run is ignored by Python:
-    the interruption would be lost. In the child it would unwind its parent's work.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-    try:
-        pid = os.fork()
-    except OSError:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        raise
-    if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pid
-
-
-def let_interruptions_end_it() -> None:
-    """In a child of ``fork``: signals do again what they do to any program."""
-    # All of them: a shell's background job, for one, ignores SIGQUIT.
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
-
-
 def children_of(pid: int) -> set[int]:
     """The direct children of a process, ended ones that nobody waited for included."""
     found: set[int] = set()

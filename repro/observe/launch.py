@@ -21,6 +21,7 @@ from repro.model.step import Cost, StepSeen
 from repro.observe import children, kernel, overlay
 from repro.observe.ledger import Ledger
 from repro.observe.notifier import BeforeWrite, Notifier
+from repro.primitives.forked import fork, let_interruptions_end_it
 from repro.primitives.frozen import frozen
 from repro.primitives.process import subreaper, wait_for
 
@@ -143,7 +144,7 @@ class _Child:
         errors, their_errors = os.pipe()
         self.output, their_output = os.pipe()
         stdin = what.stdin if what.stdin is not None else os.open(os.devnull, os.O_RDONLY)
-        self.pid = children.fork()
+        self.pid = fork()
         if self.pid == 0:
             # Its copies of our ends would hide from it that this process has died.
             self._socket.close()
@@ -207,7 +208,7 @@ def _become(what: Launch, talk: socket.socket, errors: int, output: int, stdin: 
     """In the child: own session, overlay, listener, then the program. Never returns."""
     try:
         os.setsid()
-        children.let_interruptions_end_it()
+        let_interruptions_end_it()
         os.dup2(stdin, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -16,8 +16,9 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from repro.observe import children, kernel
+from repro.observe import kernel
 from repro.primitives.files import fresh_folder, is_whiteout, remove_tree, walk
+from repro.primitives.forked import fork, let_interruptions_end_it
 from repro.primitives.texts import printable
 
 Stamp = tuple[int, int, int]
@@ -66,11 +67,11 @@ def held(root: str, upper: str, work: str) -> Iterator[int]:
     """
     said, telling = os.pipe()
     waiting, ending = os.pipe()
-    pid = children.fork()
+    pid = fork()
     if pid == 0:
         try:
             os.setsid()
-            children.let_interruptions_end_it()
+            let_interruptions_end_it()
             kernel.die_with_parent()
             os.close(said)
             os.close(ending)
@@ -231,7 +232,7 @@ def reason_against(root: str, scratch: str) -> str | None:
         os.mkdir(upper)
         os.mkdir(work)
         read, write = os.pipe()
-        pid = children.fork()
+        pid = fork()
         if pid == 0:
             said = b""
             try:

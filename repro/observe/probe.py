@@ -11,9 +11,10 @@ import select
 import socket
 import struct
 
-from repro.observe import children, kernel
+from repro.observe import kernel
 from repro.observe.notifier import ANSWER, CONTINUE, NOTICE, RECV, SEND
 from repro.observe.tables import ARCHITECTURES, SECCOMP_CALL, SIGNATURES
+from repro.primitives.forked import fork
 
 _PATIENCE = 5000  # milliseconds
 _PATH = b"/proc/self/status"
@@ -25,7 +26,7 @@ def reason_against_notify() -> str | None:
     if machine not in SECCOMP_CALL:
         return f"no table of system calls for {machine}"
     ours, theirs = socket.socketpair()
-    pid = children.fork()
+    pid = fork()
     if pid == 0:
         ours.close()
         _child(theirs)

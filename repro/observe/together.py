@@ -19,12 +19,13 @@ from typing import NoReturn
 
 from repro.errors import ProjectError, ReproError, RunFailed
 from repro.model.step import Step, StepSeen
-from repro.observe import children, kernel
+from repro.observe import kernel
 from repro.observe.ledger import Ledger
 from repro.observe.outside import Outside
 from repro.observe.parts import Base, Part, written
 from repro.observe.touches import Touched, Touches, earlier, mend, races, refuse_races
 from repro.primitives.events import Event, EventKind, Observer
+from repro.primitives.forked import INTERRUPTIONS, fork
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
@@ -124,7 +125,7 @@ class _Turn:
         base = Base.of(self._stage.ledger)
         pipe, telling = os.pipe()
         with _uninterrupted():
-            pid = children.fork()
+            pid = fork()
             if pid == 0:
                 os.close(pipe)
                 self._watch(number, base, telling)
@@ -268,7 +269,7 @@ def _ended_from_outside(number: int, _: object) -> NoReturn:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, children.INTERRUPTIONS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum
+from typing import Protocol
 
 from repro.primitives.frozen import frozen
 
@@ -51,6 +52,16 @@ def silent(event: Event) -> None:
 def done(phase: str, text: str, seconds: float | None = None) -> Event:
     """The end of a phase."""
     return Event(kind=EventKind.DONE, phase=phase, text=text, seconds=seconds)
+
+
+class Told(Protocol):
+    """Hears how much was done; ``text`` is what is worked on."""
+
+    text: str
+
+    def add(self, count: int, files: int = 0) -> None:
+        """So many bytes and files more."""
+        ...
 
 
 class Tally:

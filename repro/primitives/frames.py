@@ -15,7 +15,7 @@ import struct
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
@@ -47,8 +47,8 @@ class FrameWriter:
     ``diff_id`` is the digest of the bytes written, ``digest`` that of the compressed
     ones, ``frames`` the compressed length of each frame. ``by_content`` cuts frames where the
     content says (cutpoints), so that two streams which differ in one place have all other
-    frames in common. The result does not depend on the number of threads. A context
-    manager: leaving it early ends the threads.
+    frames in common. With one thread all is done by the caller's. The result does not depend
+    on the number of threads. A context manager: leaving it early ends the threads.
     """
 
     def __init__(
@@ -61,19 +61,12 @@ class FrameWriter:
     ) -> None:
         workers = threads or min(4, os.cpu_count() or 1)
         self._out = out
-        self._level = level
         self._most = LONGEST if by_content else FRAME
         self._cut: Callable[[memoryview], int] = cut_point if by_content else len
-        self._local = threading.local()
-        # Loaded by who packs: readers do not need it (docs/decisions/0005).
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._pool = ThreadPoolExecutor(workers)
-        self._pending: deque[Future[bytes]] = deque()
-        self._ahead = workers + 1
-        self._pieces: list[bytes | memoryview] = []
+        self._work: _Alone | _Threads = _Alone(level) if workers == 1 else _Threads(level, workers)
+        # Cut by content, what is left behind the last cut moves to the next buffer: seldom.
+        self._buffer = memoryview(bytearray(2 * FRAME if by_content else FRAME))
         self._held = 0
-        self._plain = SideHash()
         self._packed = hashlib.sha256()
         self.frames: list[int] = []
         self.size = 0
@@ -83,16 +76,34 @@ class FrameWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        self._plain.finish()
+        self._work.end()
 
-    def write(self, data: bytes) -> None:
-        """Add bytes; they must not be changed afterwards."""
-        self._pieces.append(data)
-        self._held += len(data)
-        self.written += len(data)
-        if self._held >= self._most:
+    def room(self) -> memoryview:
+        """Where the next bytes go, at least one: fill some of it, then say so (``filled``)."""
+        return self._buffer[self._held :]
+
+    def filled(self, count: int) -> None:
+        """The first ``count`` bytes of ``room`` are written."""
+        self._held += count
+        self.written += count
+        if self._held == len(self._buffer):
             self._submit_all(least=self._most)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Add bytes."""
+        count = len(data)
+        if count < len(self._buffer) - self._held:
+            self._buffer[self._held : self._held + count] = data
+            self._held += count
+            self.written += count
+            return
+        left = memoryview(data)
+        while left:
+            room = self.room()
+            count = min(len(room), len(left))
+            room[:count] = left[:count]
+            self.filled(count)
+            left = left[count:]
 
     def finish(self) -> tuple[Digest, Digest]:
         """Write the last frames; (digest, diff_id)."""
@@ -100,41 +111,98 @@ class FrameWriter:
             self._submit_all(least=1)
         else:
             self._submit(memoryview(b""))
-        while self._pending:
-            self._drain()
-        return Digest(self._packed.hexdigest()), self._plain.finish()
+        self._take(self._work.rest())
+        return Digest(self._packed.hexdigest()), self._work.end()
 
     def _submit_all(self, least: int) -> None:
         """Frames from what is held, as long as that has ``least`` bytes."""
-        left = memoryview(b"".join(self._pieces))
+        left = self._buffer[: self._held]
         while len(left) >= least:
             size = self._cut(left[: self._most])
             self._submit(left[:size])
             left = left[size:]
-        self._pieces, self._held = [left], len(left)
+        # In threads the frames are still being read.
+        buffer = self._buffer if self._work.at_once else memoryview(bytearray(len(self._buffer)))
+        buffer[: len(left)] = bytes(left)
+        self._buffer, self._held = buffer, len(left)
 
     def _submit(self, frame: memoryview) -> None:
+        self._take(self._work.pack(frame))
+
+    def _take(self, ready: Iterable[bytes]) -> None:
+        for packed in ready:
+            self._out.write(packed)
+            self._packed.update(packed)
+            self.frames.append(len(packed))
+            self.size += len(packed)
+
+
+class _Alone:
+    """Frames packed and hashed by who asks."""
+
+    at_once = True
+
+    def __init__(self, level: int) -> None:
+        self._tool = _compressor(level)
+        self._plain = hashlib.sha256()
+
+    def pack(self, frame: memoryview) -> Iterable[bytes]:
+        self._plain.update(frame)
+        return (_compressed(self._tool, frame),)
+
+    def rest(self) -> Iterable[bytes]:
+        return ()
+
+    def end(self) -> Digest:
+        return Digest(self._plain.hexdigest())
+
+
+class _Threads:
+    """Frames packed by several threads and hashed by another, in their order."""
+
+    at_once = False
+
+    def __init__(self, level: int, workers: int) -> None:
+        # Loaded by who packs: readers do not need it (docs/decisions/0005).
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._level = level
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(workers)
+        self._pending: deque[Future[bytes]] = deque()
+        self._ahead = workers + 1
+        self._plain = SideHash()
+
+    def pack(self, frame: memoryview) -> Iterator[bytes]:
         self._plain.update(frame)
         self._pending.append(self._pool.submit(self._compress, frame))
         while len(self._pending) > self._ahead:
-            self._drain()
+            yield self._pending.popleft().result()
+
+    def rest(self) -> Iterator[bytes]:
+        while self._pending:
+            yield self._pending.popleft().result()
+
+    def end(self) -> Digest:
+        self._pool.shutdown(cancel_futures=True)
+        return self._plain.finish()
 
     def _compress(self, frame: memoryview) -> bytes:
         # A compressor serves one thread at a time.
         tool: zstandard.ZstdCompressor | None = getattr(self._local, "tool", None)
         if tool is None:
-            tool = zstandard.ZstdCompressor(level=self._level, write_checksum=True)
-            self._local.tool = tool
-        packed = tool.compress(frame)
-        lacking = len(frame) // LARGEST_RATIO - len(packed)
-        return packed if lacking <= 0 else packed + _skippable(lacking)
+            tool = self._local.tool = _compressor(self._level)
+        return _compressed(tool, frame)
 
-    def _drain(self) -> None:
-        packed = self._pending.popleft().result()
-        self._out.write(packed)
-        self._packed.update(packed)
-        self.frames.append(len(packed))
-        self.size += len(packed)
+
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=level, write_checksum=True)
+
+
+def _compressed(tool: zstandard.ZstdCompressor, frame: memoryview) -> bytes:
+    packed: bytes = tool.compress(frame)
+    lacking = len(frame) // LARGEST_RATIO - len(packed)
+    return packed if lacking <= 0 else packed + _skippable(lacking)
 
 
 def bounded(chunks: Iterator[bytes], packed: Counted, limits: Limits, what: str) -> Iterator[bytes]:

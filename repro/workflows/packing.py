@@ -13,8 +13,8 @@ import zstandard
 from repro import __version__
 from repro.compare.judge import judge
 from repro.errors import ReproError, RerunFailed, UsageError
-from repro.image.build import BuiltLayer, build_layer, build_results_layer
-from repro.image.plan import PlannedLayer, plain_files
+from repro.image.build import BuiltLayer, build_results_layer
+from repro.image.plan import PlannedLayer
 from repro.image.reuse import Reuse
 from repro.model.lock import Lock
 from repro.model.observation import Closure, Observation
@@ -37,9 +37,9 @@ from repro.model.verdict import Verdict
 from repro.observe.host import host_facts
 from repro.primitives.canonical import dump
 from repro.primitives.digest import Digest
-from repro.primitives.events import Event, EventKind, Observer, Tally, done
+from repro.primitives.events import Event, EventKind, Observer, done
 from repro.primitives.frozen import frozen, replace
-from repro.primitives.texts import human_size, printable
+from repro.primitives.texts import printable
 from repro.project.audit_paths import Here
 from repro.report.sbom import sbom
 from repro.runtime.choose import choose
@@ -51,6 +51,7 @@ from repro.workflows.downloads import HINT as DOWNLOAD_HINT
 from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.examining import Examination, Examined, examine
 from repro.workflows.guarding import Guard
+from repro.workflows.layering import Settings, pack_layers
 from repro.workflows.places import cache_root, proofs, scratch
 from repro.workflows.probe_proposals import places_text
 from repro.workflows.rerun import Rerun, Terms, rerun
@@ -159,41 +160,11 @@ def pack(request: PackRequest, observer: Observer) -> Packed:
 
 
 def _layers(request: PackRequest, folder: Path, observer: Observer) -> list[BuiltLayer]:
-    started = time.monotonic()
-    reuse = Reuse(cache_root(request.environ) / "packed", zstandard.__version__)
-    built, known = [], 0
-    sizes = [plain_files(planned) for planned in request.plan]
-    told = Tally(
-        "pack", sum(size for size, _ in sizes), observer, files=sum(files for _, files in sizes)
+    kept = Reuse(cache_root(request.environ) / "packed", zstandard.__version__)
+    settings = Settings(
+        clamp=request.clamp, level=request.level, reuse=None if request.paranoid else kept
     )
-    for planned, weight in zip(request.plan, sizes, strict=True):
-        layer, was_known = _layer(request, planned, folder, reuse, told)
-        if was_known:
-            told.add(*weight)
-        built.append(layer)
-        known += was_known
-    size = sum(each.layer.descriptor.size for each in built)
-    own = sum(e.layer.descriptor.size for e in built if e.layer.kind in ("code", "data"))
-    text = f"{len(built)} layers · {human_size(size)} (project and data {human_size(own)})"
-    if known:
-        text += f" · {known} unchanged"
-    observer(done("pack", text, time.monotonic() - started))
-    return built
-
-
-def _layer(
-    request: PackRequest, planned: PlannedLayer, folder: Path, reuse: Reuse, told: Tally
-) -> tuple[BuiltLayer, bool]:
-    """A packed layer, and whether it was packed before from the same unchanged files."""
-    key = None if request.paranoid else reuse.key(planned, request.clamp, request.level)
-    found = reuse.find(key, folder) if key is not None else None
-    if found is not None:
-        return found, True
-    now = time.time()
-    built = build_layer(planned, folder, clamp=request.clamp, level=request.level, told=told)
-    if key is not None and key == reuse.key(planned, request.clamp, request.level):
-        reuse.keep(key, planned, built, now)
-    return built, False
+    return pack_layers(request.plan, folder, settings, observer)
 
 
 def _self_test(

@@ -36,14 +36,19 @@ def planned(files: list[Path], **more: object) -> PlannedLayer:
     return PlannedLayer(kind=LayerKind.DATA, name="data", entries=entries)
 
 
+def key_of(reuse: Reuse, plan: PlannedLayer, clamp: int = CLAMP, level: int = 3) -> str | None:
+    state = reuse.state(plan, clamp=clamp, level=level)
+    return state.key if state is not None else None
+
+
 def made(tmp_path: Path, files: list[Path]) -> tuple[Reuse, str, Path]:
     reuse, work = Reuse(tmp_path / "kept", "1.0"), tmp_path / "work"
     work.mkdir()
     plan = planned(files)
-    key = reuse.key(plan, CLAMP, 3)
-    assert key is not None
-    reuse.keep(key, plan, build_layer(plan, work, clamp=CLAMP), time.time() + 60)
-    return reuse, key, work
+    state = reuse.state(plan, clamp=CLAMP, level=3)
+    assert state is not None
+    reuse.keep(state, build_layer(plan, work, clamp=CLAMP), time.time() + 60)
+    return reuse, state.key, work
 
 
 def test_the_same_files_give_the_same_layer_without_reading(
@@ -52,7 +57,7 @@ def test_the_same_files_give_the_same_layer_without_reading(
     reuse, key, work = made(tmp_path, files)
     again = tmp_path / "again"
     again.mkdir()
-    found = reuse.find(reuse.key(planned(files), CLAMP, 3) or "", again)
+    found = reuse.find(key_of(reuse, planned(files), CLAMP, 3) or "", again)
     fresh = build_layer(planned(files), tmp_path, clamp=CLAMP)
     assert found is not None
     assert (found.layer, found.toc) == (fresh.layer, fresh.toc)
@@ -76,7 +81,7 @@ def test_a_changed_file_has_another_key(tmp_path: Path, files: list[Path], chang
         os.replace(tmp_path / "new", files[0])
     else:
         files[0].unlink()
-    assert reuse.key(plan, CLAMP, 3) != key
+    assert key_of(reuse, plan, CLAMP, 3) != key
 
 
 @pytest.mark.parametrize(
@@ -87,10 +92,10 @@ def test_what_goes_into_the_layer_is_in_the_key(
 ) -> None:
     reuse = Reuse(tmp_path, "1.0")
     one, other = planned(files[:1]), planned(files[:1], **more)
-    assert reuse.key(one, CLAMP, 3) != reuse.key(other, CLAMP, 3)
-    assert reuse.key(one, CLAMP, 3) != reuse.key(one, CLAMP + 1, 3)
-    assert reuse.key(one, CLAMP, 3) != reuse.key(one, CLAMP, 10)
-    assert reuse.key(one, CLAMP, 3) != Reuse(tmp_path, "2.0").key(one, CLAMP, 3)
+    assert key_of(reuse, one, CLAMP, 3) != key_of(reuse, other, CLAMP, 3)
+    assert key_of(reuse, one, CLAMP, 3) != key_of(reuse, one, CLAMP + 1, 3)
+    assert key_of(reuse, one, CLAMP, 3) != key_of(reuse, one, CLAMP, 10)
+    assert key_of(reuse, one, CLAMP, 3) != key_of(Reuse(tmp_path, "2.0"), one, CLAMP, 3)
 
 
 def test_content_of_our_own_counts(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_content_of_our_own_counts(tmp_path: Path) -> None:
         )
         return PlannedLayer(kind=LayerKind.CODE, name="code", entries=(one,))
 
-    assert reuse.key(plan(b"a"), CLAMP, 3) != reuse.key(plan(b"b"), CLAMP, 3)
+    assert key_of(reuse, plan(b"a"), CLAMP, 3) != key_of(reuse, plan(b"b"), CLAMP, 3)
 
 
 def test_a_file_of_this_moment_is_not_trusted(tmp_path: Path, files: list[Path]) -> None:
@@ -110,8 +115,10 @@ def test_a_file_of_this_moment_is_not_trusted(tmp_path: Path, files: list[Path])
     work.mkdir()
     files[0].write_text("new")
     plan = planned(files)
-    reuse.keep("k", plan, build_layer(plan, work, clamp=CLAMP), time.time())
-    assert reuse.find("k", work) is None
+    state = reuse.state(plan, clamp=CLAMP, level=3)
+    assert state is not None
+    reuse.keep(state, build_layer(plan, work, clamp=CLAMP), time.time())
+    assert reuse.find(state.key, work) is None
 
 
 @pytest.mark.parametrize("damage", ["note", "blob", "list", "replaced", "rubbish"])
@@ -141,8 +148,10 @@ def test_damage_in_the_cache_means_packing_anew(
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path, files: list[Path]) -> None:
     reuse, key, work = made(tmp_path, files)
     other = planned(files[:1])
-    second = reuse.key(other, CLAMP, 3) or ""
-    reuse.keep(second, other, build_layer(other, work, clamp=CLAMP), time.time() + 60)
+    state = reuse.state(other, clamp=CLAMP, level=3)
+    assert state is not None
+    second = state.key
+    reuse.keep(state, build_layer(other, work, clamp=CLAMP), time.time() + 60)
     os.utime(tmp_path / f"kept/{key}.json", (1, 1))
     size = sum(p.stat().st_size for p in (tmp_path / "kept").iterdir() if p.suffix != ".json")
     assert reuse.prune(size - 1) > 0

@@ -150,31 +150,6 @@ def command(pid: int) -> bytes:
         return b""
 
 
-def test_an_interruption_in_the_middle_of_a_fork_is_not_lost() -> None:
-    """Python ignores what a handler raises in the hooks that it runs around fork(2)."""
-    code = f"""
-import os, signal, sys
-sys.path[:0] = {[each for each in sys.path if each]!r}
-from repro.observe import children
-
-def interrupt(number, frame):
-    raise KeyboardInterrupt
-
-signal.signal(signal.SIGTERM, interrupt)
-os.register_at_fork(after_in_parent=lambda: (os.kill(os.getpid(), signal.SIGTERM), 1)[1])
-try:
-    if children.fork() == 0:
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        children.let_interruptions_end_it()
-        os._exit(0 if signal.SIGTERM in blocked else 9)
-    print("lost")
-except KeyboardInterrupt:
-    print("raised", os.wait()[1])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("raised 0\n", "")
-
-
 def test_a_recorded_program_starts_with_no_signal_blocked_or_ignored(lab: Lab) -> None:
     seen = lab.sh("grep -E 'Sig(Blk|Ign)' /proc/self/status")
     # Signals 32 and 33 belong to the C library: whoever started the tests may have set them.

@@ -12,10 +12,11 @@ import pytest
 
 from repro.errors import RuntimeUnavailable
 from repro.model.observation import Change
-from repro.observe import children, kernel, overlay, probe
+from repro.observe import kernel, overlay, probe
 from repro.observe.capture import overlay_changes
 from repro.observe.host import tracer_support
 from repro.primitives.files import remove_tree
+from repro.primitives.forked import fork
 from tests.unit.observe.recording_sample import Lab, changes, tree
 
 
@@ -35,7 +36,7 @@ def test_an_overlay_works_here_and_leaves_nothing(tmp_path: Path) -> None:
 
 def entered(root: Path, upper: Path, work: Path, name: str) -> None:
     """Write a file through the overlay in a forked child."""
-    pid = children.fork()
+    pid = fork()
     if pid == 0:
         try:
             overlay.enter(str(root), str(upper), str(work))
