@@ -73,10 +73,19 @@ def _lines(document: Mapping[str, Any], verbose: bool) -> Iterator[str]:
         yield f"  ADDED       {printable(note['path'])}: {note['why']}"
     if len(document["unclaimed"]) > _SHOWN and not verbose:
         yield f"  ADDED       {len(document['unclaimed']) - _SHOWN} more (-v)"
+    for note in document["compiled_differs"][: None if verbose else _SHOWN]:
+        yield f"  COMPILED    {printable(note['path'])}: {printable(note['why'])}"
+    if len(document["compiled_differs"]) > _SHOWN and not verbose:
+        yield f"  COMPILED    {len(document['compiled_differs']) - _SHOWN} more (-v)"
     for note in document["made_by_tools"]:
         yield f"  !           {printable(note['path'])}: {note['why']}"
     for text in document["limits"]:
         yield f"  !           {printable(text, 300)}"
+    if document["compiled"]:
+        yield (
+            f"  {document['compiled_proven']} of {document['compiled']} compiled Python files "
+            "(.pyc) say what their sources say: compiled again here"
+        )
     counts = ", ".join(f"{count} {name}" for name, count in sorted(document["counts"].items()))
     word = "DIFFERS" if document["differs"] else "no difference found"
     yield f"{word}   {len(packages)} packages: {counts or 'none'}"

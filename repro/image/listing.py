@@ -10,7 +10,7 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from repro.errors import ArchiveError
 from repro.model.oci import COMPRESSION, Layer
@@ -30,15 +30,30 @@ _MAX_HOPS = 40  # as the kernel (path_resolution(7))
 _FOLDER = PackedFile(kind="folder", layer="")
 
 
+class Spill(Protocol):
+    """Where bytes of many files go."""
+
+    def wants(self, path: str) -> bool:
+        """Whether it takes this file's bytes."""
+        ...
+
+    def put(self, path: str, data: bytes) -> None:
+        """Take them; the last for a path counts."""
+        ...
+
+
 class ImageListing:
     """The merged view of an image's layers, lowest first (image-spec, layer.md).
 
-    ``keep`` says of which paths the bytes are kept (up to 16 MiB each); with ``md5`` every
-    file's MD5 is taken as well.
+    ``keep`` says of which paths the bytes are kept (up to 16 MiB each), ``spill`` which it takes
+    itself; with ``md5`` every file's MD5 is taken as well.
     """
 
-    def __init__(self, keep: Callable[[str], bool], *, md5: bool = False) -> None:
+    def __init__(
+        self, keep: Callable[[str], bool], *, md5: bool = False, spill: Spill | None = None
+    ) -> None:
         self._keep = keep
+        self._spill = spill
         self._md5 = md5
         self._files: dict[str, PackedFile] = {"/": _FOLDER}
 
@@ -149,14 +164,18 @@ class ImageListing:
     def _file(self, header: Header, reader: TarReader, path: str, layer: str) -> PackedFile:
         running = hashlib.sha256()
         other: Any = hashlib.md5(usedforsecurity=False) if self._md5 else None
-        keep = header.size <= _KEEP_LIMIT and self._keep(path)
+        small = header.size <= _KEEP_LIMIT
+        keep = small and self._keep(path)
+        spilled = small and self._spill is not None and self._spill.wants(path)
         kept: list[bytes] = []
         for piece in reader.data():
             running.update(piece)
             if other is not None:
                 other.update(piece)
-            if keep:
+            if keep or spilled:
                 kept.append(bytes(piece))
+        if spilled and self._spill is not None:
+            self._spill.put(path, b"".join(kept))
         return PackedFile(
             kind="file",
             layer=layer,

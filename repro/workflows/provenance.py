@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,16 @@ from repro.primitives.pycache import source_of
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
 from repro.workflows.apt_lists import offered
+from repro.workflows.compiled import Compiled, Spill, check_compiled
+from repro.workflows.places import cache_root
 
 SCHEMA = "repro.provenance/1"
 _SITE = re.compile(r"(/.*/(?:site|dist)-packages)/(.+)")
 _OF_VENV_TOOLS = ("_virtualenv.py", "_virtualenv.pth", "README.txt")
 _MD5 = ("/var/lib/dpkg/info/{0}.md5sums", "/var/lib/dpkg/info/{0}:{1}.md5sums",
         "/var/lib/dpkg/status.d/{0}.md5sums")  # fmt: skip
+_PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?(?:-minimal)?")
+_RELEASE = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 _SYSTEM = ("base", "system", "runtime")
 _OTHERS_IN_SITES = ("conda",)
 _WHY_NOT = {
@@ -65,13 +70,15 @@ class Provenance:
     unclaimed: tuple[FileNote, ...]
     made_by_tools: tuple[FileNote, ...]
     beyond: Mapping[str, int]
-    compiled: int
+    compiled: Compiled
     limits: tuple[str, ...]
 
     @property
     def differs(self) -> bool:
         """Whether anything is not what was published."""
-        return bool(self.unclaimed) or any(p.origin is Origin.DIFFERS for p in self.packages)
+        if self.unclaimed or self.compiled.differs:
+            return True
+        return any(package.origin is Origin.DIFFERS for package in self.packages)
 
     @property
     def remote(self) -> bool:
@@ -93,7 +100,9 @@ class Provenance:
             "unclaimed": [note.to_json() for note in self.unclaimed],
             "made_by_tools": [note.to_json() for note in self.made_by_tools],
             "of_no_package": dict(self.beyond),
-            "compiled": self.compiled,
+            "compiled": self.compiled.total,
+            "compiled_proven": self.compiled.proven,
+            "compiled_differs": [note.to_json() for note in self.compiled.differs],
             "limits": list(self.limits),
         }
 
@@ -104,15 +113,20 @@ def provenance(request: ProvenanceRequest, observer: Observer = silent) -> Prove
     Raises UsageError, ArchiveError (the archive is damaged), StorageError; a registry that
     cannot be asked is a finding (``remote``), no error.
     """
-    with Archive.open(request.archive) as archive:
+    with Archive.open(request.archive) as archive, ExitStack() as stack:
         version = archive.version(request.tag)
         lock = Lock.parse(archive.lock_json(version))
-        files = ImageListing(_kept, md5=request.offline)
+        spill = stack.enter_context(closing(Spill(cache_root(request.environ) / "runs")))
+        files = ImageListing(_kept, md5=request.offline, spill=spill)
         for layer in version.layers:
             text = layer.kind or "a layer"
             observer(Event(kind=EventKind.PROGRESS, phase="read", text=text))
             with archive.open_blob(layer.descriptor) as stream:
                 files.add(stream, layer)
+        compiled = check_compiled(
+            files, spill, set(releases(lock.packages)),
+            lambda done, total: observer(_progress("compiled files", done - 1, total)),
+        )  # fmt: skip
     settings = pip_settings(request.environ, index=request.index)
     fetcher = Fetcher(settings)
     registry = None if request.offline else Registry(settings=settings, fetcher=fetcher)
@@ -129,8 +143,8 @@ def provenance(request: ProvenanceRequest, observer: Observer = silent) -> Prove
         unclaimed=tuple(stray.unclaimed),
         made_by_tools=tuple(stray.by_tools),
         beyond=stray.beyond,
-        compiled=stray.compiled,
-        limits=tuple(_limits(request, stray)),
+        compiled=compiled,
+        limits=tuple(_limits(request, stray, compiled)),
     )
 
 
@@ -230,6 +244,14 @@ def _others(locked: Iterable[LockedPackage]) -> Iterable[PackageOrigin]:
             )  # fmt: skip
 
 
+def releases(locked: Iterable[LockedPackage]) -> Iterable[str]:
+    """The CPython releases (``3.11.2``) of an image's interpreters."""
+    for package in locked:
+        match = _RELEASE.match(package.version)
+        if match and (package.source == "interpreter" or _PYTHON.fullmatch(package.name)):
+            yield match.group(1)
+
+
 def _progress(text: str, done: int, total: int) -> Event:
     return Event(kind=EventKind.PROGRESS, phase="compare", text=f"{done + 1}/{total} {text}")
 
@@ -268,16 +290,19 @@ class _Stray:
             self.unclaimed.append(FileNote(path=path, why="no package ships it"))
 
 
-def _limits(request: ProvenanceRequest, stray: _Stray) -> Iterable[str]:
+def _limits(request: ProvenanceRequest, stray: _Stray, compiled: Compiled) -> Iterable[str]:
     if request.offline:
         yield (
             "offline: who changed a file could have changed the lists inside the image as well; "
             "only a comparison with the registry shows that"
         )
-    if stray.compiled:
+    unproven = dict(compiled.unproven)
+    if stray.compiled > compiled.total:
+        unproven["another Python than CPython made them"] = stray.compiled - compiled.total
+    for reason, count in unproven.items():
         yield (
-            f"{stray.compiled} compiled Python files (.pyc) were made on the author's machine: "
-            "no publisher ships them, they are not checked"
+            f"{count} compiled Python files (.pyc) are not proven to say what their sources say: "
+            f"{reason}"
         )
     if stray.beyond:
         yield (
