@@ -14,7 +14,6 @@ from repro.compare.sides import outputs_in
 from repro.model.outcome import Outcome
 from repro.model.ports import OutputFile
 from repro.model.verdict import Comparison, Difference, OutputVerdict, Verdict
-from repro.model.written import FOLDER_MARK
 from repro.primitives.files import walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
@@ -138,12 +137,7 @@ def _judge_files(old: str, new: str, required: Outcome) -> Verdict:
 
 
 def _kinds(root: str) -> dict[str, int]:
-    """Modes by path. The mark that repro leaves in folders it made is no result."""
-    return {
-        path: status.st_mode
-        for path, status in walk(root)
-        if path != FOLDER_MARK and not stat.S_ISDIR(status.st_mode)
-    }
+    return {path: status.st_mode for path, status in walk(root) if not stat.S_ISDIR(status.st_mode)}
 
 
 def _comparable(mode: int) -> bool:

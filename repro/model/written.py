@@ -11,10 +11,9 @@ import re
 HEAD = 16 << 10
 """Bytes from the front of a file that `ours` wants to see."""
 
-FOLDER_MARK = ".written-by-repro"
-"""A file in a folder that repro made; its text begins with that of `folder_mark`."""
-
-_SENTENCE = b"Written by `repro "
+FOLDER_MARK = "user.repro.written"
+"""An extended attribute (xattr(7)) of a folder that repro made, its value the command: a file
+would be one more among those of an extracted project. What copies the folder leaves it behind."""
 
 COMMENT = "Written by `repro verify`"
 """What a comment says in reports whose form has no field for their maker."""
@@ -31,23 +30,9 @@ _FORMS = (
     # An archive of ours, an image for `docker load`: the front of the tar.
     re.compile(rb'oci-layout\0.*"application/vnd\.repro\.', re.DOTALL),
     re.compile(rb'manifest\.json\0.{498}\[\{"Config":"[0-9a-f]{64}\.json",[^{}]*"repro/', re.DOTALL),
-    re.compile(rb"Written by `repro [a-z -]+`\. A snapshot of a folder above"),
 )  # fmt: skip
 
 
 def ours(head: bytes) -> bool:
     """Whether a file that begins like this was written by repro."""
     return any(form.match(head) for form in _FORMS)
-
-
-def folder_mark(command: str) -> bytes:
-    """The text of the mark in a folder that ``repro COMMAND`` made."""
-    return (
-        f"Written by `repro {command}`. A snapshot of a folder above leaves this folder out, apart\n"
-        "from what its run reads. Remove this file, and it is an ordinary folder again.\n"
-    ).encode()
-
-
-def marks_folder(head: bytes) -> bool:
-    """Whether a file of the name `FOLDER_MARK` that begins like this is the mark."""
-    return head.startswith(_SENTENCE)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from repro.model.folders import CACHES, is_environment
 from repro.model.observation import LeftOut
-from repro.model.written import FOLDER_MARK, HEAD, marks_folder, ours
+from repro.model.written import FOLDER_MARK, HEAD, ours
 from repro.primitives.files import walk
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import human_size
@@ -97,11 +97,10 @@ class ProjectFiles:
             if folder != self.root and is_environment(folder, names):
                 yield LeftOut(path=folder, reason="an environment: its packages are packed instead")
                 continue
-            if folder != self.root and FOLDER_MARK in names:
-                if marks_folder(_head(f"{folder}/{FOLDER_MARK}")):
-                    yield LeftOut(path=folder, reason=f"repro made this folder{self._mend()}")
-                    yield from self._asked_for(folder)
-                    continue
+            if folder != self.root and _made(folder):
+                yield LeftOut(path=folder, reason=f"repro made this folder{self._mend()}")
+                yield from self._asked_for(folder)
+                continue
             yield _Folder(folder)
             for entry in found:
                 if entry.is_dir(follow_symlinks=False):
@@ -142,6 +141,14 @@ class ProjectFiles:
 
 def _packable(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _made(folder: str) -> bool:
+    """Whether repro made the folder, as its mark says."""
+    try:
+        return bool(os.getxattr(folder, FOLDER_MARK, follow_symlinks=False))
+    except OSError:
+        return False
 
 
 def _head(path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from repro.errors import ArchiveError, UsageError
 from repro.model.ports import OutputFile
-from repro.model.written import FOLDER_MARK, folder_mark
+from repro.model.written import FOLDER_MARK
 from repro.primitives.events import Observer, silent
 from repro.primitives.files import is_opaque, is_whiteout, open_inside, walk
 from repro.primitives.frozen import frozen
@@ -83,8 +84,12 @@ def new_folder(target: Path, force: bool | None, command: str) -> Path:
 
 
 def mark_made(folder: Path, command: str) -> None:
-    """Leave the mark by which a later snapshot knows that repro made the folder."""
-    (folder / FOLDER_MARK).write_bytes(folder_mark(command))
+    """Leave the mark by which a later snapshot knows that repro made the folder.
+
+    A file system without extended attributes takes none: the folder is an ordinary one then.
+    """
+    with contextlib.suppress(OSError):
+        os.setxattr(folder, FOLDER_MARK, command.encode())
 
 
 def write_outputs(outputs: Mapping[str, OutputFile], target: Path) -> Extracted:

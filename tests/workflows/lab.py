@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from repro.model.written import FOLDER_MARK
 from repro.runtime.choose import all_engines
 from repro.store.archive import Archive
 
@@ -93,5 +92,5 @@ class Lab:
         return {
             str(path.relative_to(folder)): path.read_text()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != FOLDER_MARK
+            if path.is_file()
         }

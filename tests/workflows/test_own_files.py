@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
+from repro.model.written import FOLDER_MARK
+from repro.workflows.extract import mark_made
 from tests.workflows.lab import Lab
 
 REPORTS = {
@@ -73,7 +79,7 @@ def test_what_is_read_or_asked_for_is_packed(written: Lab) -> None:
 
 
 def test_a_name_alone_says_nothing(lab: Lab) -> None:
-    names = ("report.html", "junit.xml", "badge.svg", "old.repro", "kept/.written-by-repro")
+    names = ("report.html", "junit.xml", "badge.svg", "old.repro", "kept/.repro")
     for name in names:
         lab.write(name, "<!doctype html>\nby hand\n")
     lab.write("a.sh", "echo 1 > out.txt\n")
@@ -92,12 +98,28 @@ def test_an_extracted_project_is_an_ordinary_one(lab: Lab) -> None:
     lab.archive = lab.folder / "again.repro"
     lab.snapshot("--", "sh", "a.sh")
     packed = {path.rpartition("/copy/")[2] for path in lab.packed("code")}
-    assert {"a.sh", "README.md"} <= packed and ".written-by-repro" not in packed
+    assert {"a.sh", "README.md"} <= packed
 
 
-def test_the_mark_is_no_difference_between_folders(lab: Lab) -> None:
+def test_a_folder_that_repro_made_holds_nothing_more(lab: Lab) -> None:
     lab.write("a.sh", "echo 1 > out.txt\n")
     lab.snapshot("--", "sh", "a.sh")
     lab.repro("extract", "--results", str(lab.archive), "results")
-    lab.write("mine/out.txt", "1\n")
-    lab.repro("diff", "results", "mine")
+    assert os.listdir(lab.project / "results") == ["out.txt"]
+    assert os.getxattr(lab.project / "results", FOLDER_MARK) == b"extract"
+    os.removexattr(lab.project / "results", FOLDER_MARK)
+    lab.archive.unlink()
+    lab.snapshot("--", "sh", "a.sh")
+    packed = {path.rpartition("/project/")[2] for path in lab.packed("code")}
+    assert "results/out.txt" in packed
+
+
+def test_without_extended_attributes_it_is_an_ordinary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "setxattr", refused)
+    mark_made(tmp_path, "extract")
+    assert FOLDER_MARK not in os.listxattr(tmp_path)

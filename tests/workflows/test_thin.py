@@ -22,7 +22,6 @@ from repro.errors import ArchiveError, NotWhole, RemoteError, UsageError
 from repro.image.build import build_layer
 from repro.model.entry import LayerKind
 from repro.model.limits import Limits
-from repro.model.written import FOLDER_MARK
 from repro.store.archive import Archive
 from repro.workflows.fatten import RECOMPRESSED, FattenRequest, whole_copy
 from repro.workflows.inspect import inspect
@@ -112,7 +111,7 @@ def test_the_command_line_says_it(lab: ThinLab) -> None:
         if words[0] == "export":
             assert done.returncode == 0, done.stderr
             written = {path.name for path in (lab.folder / "out").iterdir()}
-            assert written == {"requirements.txt", "lock.json", FOLDER_MARK}
+            assert written == {"requirements.txt", "lock.json"}
             assert done.stdout.split() == ["out/requirements.txt", "out/lock.json"]
         else:
             assert done.returncode == 3 and "error[archive-thin]" in done.stderr

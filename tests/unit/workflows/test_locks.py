@@ -9,7 +9,6 @@ import pytest
 
 from repro.errors import ArchiveError, UsageError
 from repro.model.lock import Grade, Lock, LockedPackage
-from repro.model.written import FOLDER_MARK
 from repro.workflows.inspect import bill_of_materials, inspect
 from repro.workflows.locks import write_locks
 from repro.workflows.origins import origin
@@ -37,7 +36,7 @@ def test_the_lists_and_the_lock_itself(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     written = write_locks(archive, None, folder, force=False)
     assert [each.name for each in written] == ["apt.txt"]
-    assert sorted(path.name for path in folder.iterdir()) == [FOLDER_MARK, "apt.txt", "lock.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["apt.txt", "lock.json"]
     document = json.loads((folder / "lock.json").read_text())
     assert Lock.parse(document) == LOCK and document["schema"] == "repro.lock/1"
     assert "tool:amd64=1.0-1\n" in (folder / "apt.txt").read_text()
