@@ -4,7 +4,7 @@ Reading the options takes typer 0.05 s, loading what a rerun needs as long, and 
 at work: threads would take turns. So a fork reads the options and tells them as JSON; this
 process never loads typer. Whatever does not come to a plain call of the command (a slip, --help,
 an option that ends the line, a child that died) is told by nobody, and the command line is read
-here as ever (docs/decisions/0013).
+here as ever (docs/decisions/0014).
 """
 
 from __future__ import annotations
