@@ -101,13 +101,26 @@ def await_init(parent: Process, boot: str, seconds: float) -> bool:
     """
     deadline = time.monotonic() + seconds
     while parent.alive(boot):
-        own = _program(parent.pid)
-        if any(_program(pid) not in (None, own) for pid in _children(parent.pid)):
+        if runs_command(parent):
             return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
     return False
+
+
+def runs_command(parent: Process) -> bool | None:
+    """Whether a sandbox's init has started its command; None where it may not be looked at."""
+    try:
+        os.stat(f"/proc/{parent.pid}/exe")
+    except PermissionError:
+        return None
+    except OSError:
+        return False  # it is ending
+    own = _program(parent.pid)
+    return own is not None and any(
+        _program(pid) not in (None, own) for pid in _children(parent.pid)
+    )
 
 
 def _program(pid: int) -> tuple[int, int] | None:

@@ -24,7 +24,8 @@ class Cost:
 class StepSeen:
     """How one step ended: ``exit`` is the status, 128+N for a signal; ``tail`` its last lines.
 
-    ``reached`` names the limit (memory, pids, disk) that ended it.
+    ``reached`` names the limit (memory, pids, disk) that ended it. ``time_limit`` is the one
+    it had, in seconds.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StepSeen:
     tail: tuple[str, ...] = ()
     timed_out: bool = False
     reached: str | None = None
+    time_limit: float | None = None
 
 
 @frozen

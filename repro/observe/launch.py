@@ -111,6 +111,7 @@ def launch(what: Launch, ledger: Ledger) -> StepSeen:
         exit=status,
         tail=output.tail(),
         timed_out=watch.timed_out,
+        time_limit=what.timeout,
         cost=Cost(
             wall=time.monotonic() - started,
             cpu_user=usage.ru_utime,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,23 +97,25 @@ def follow(pid: int, other: int) -> frozenset[str]:
 
 
 class Followed:
-    """The control groups of a process of another's making, such as a container's: what they
-    count is taken at each ``look``, since they are gone with the process.
+    """The control groups of another's making, such as a container's: what they count is taken
+    at each ``look``, since they are gone with the last process.
 
     ``peak`` is the most memory in bytes, None where it is not counted; ``pids_refused``
     whether a process more was refused.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, folders: Iterable[Path]) -> None:
         self.peak: int | None = None
         self.pids_refused = False
-        theirs, own = _groups_of(str(pid)), _groups_of("self")
-        self._folders: list[Path] = []
-        for root, controllers in _mounts():
-            for name in controllers if controllers is not None else ("",):
-                path = theirs.get(name)
-                if path is not None and path != own.get(name):
-                    self._folders.append(root / path.lstrip("/"))
+        self._folders = list(folders)
+
+    def processes(self) -> set[int]:
+        """Who is in them now."""
+        found: set[int] = set()
+        for folder in self._folders:
+            with contextlib.suppress(OSError, ValueError):
+                found.update(map(int, (folder / "cgroup.procs").read_text().split()))
+        return found
 
     def look(self) -> None:
         """Take the counters."""
@@ -122,6 +124,26 @@ class Followed:
                 with contextlib.suppress(OSError, ValueError):
                     self.peak = max(self.peak or 0, int((folder / name).read_text()))
             self.pids_refused = self.pids_refused or _counter(folder / "pids.events", "max") > 0
+
+
+def groups_around(pid: int) -> list[Path]:
+    """The folders of a process's groups, other than those that are our own."""
+    theirs, own = _groups_of(str(pid)), _groups_of("self")
+    found = []
+    for root, controllers in _mounts():
+        for name in controllers if controllers is not None else ("",):
+            path = theirs.get(name)
+            if path is not None and path != own.get(name):
+                found.append(root / path.lstrip("/"))
+    return found
+
+
+def groups_of_container(name: str) -> list[Path]:
+    """The folders of a docker container's groups by its full id, where dockerd makes them: by
+    itself (driver cgroupfs) or by systemd. Empty before they are made, or elsewhere."""
+    places = (f"docker/{name}", f"system.slice/docker-{name}.scope")
+    found = [root / place for root, _ in _mounts() for place in places]
+    return [folder for folder in found if folder.is_dir()]
 
 
 def unified_group(pid: int) -> Path | None:

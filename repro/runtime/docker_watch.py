@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from repro.model.limits import Limits
-from repro.runtime.cgroups import Followed
+from repro.runtime.cgroups import Followed, groups_around, groups_of_container
 from repro.runtime.docker_client import Client
+from repro.runtime.kernel_log import KernelLog
+from repro.runtime.nameless import removed_files, written_to
 
 _EVERY = 0.1
+_OFTEN = 0.01
+_ELSEWHERE = 1.0
 _DISK_EVERY = 2.0
 _LAST = 10.0
 
@@ -30,12 +34,25 @@ class Ending:
 
 
 class Look:
-    """Looks after one container while its client is attached."""
+    """Looks after one container while its client is attached; ``ident`` is its full id.
 
-    def __init__(self, client: Client, name: str, limits: Limits) -> None:
-        self._client, self._name, self._limits = client, name, limits
+    ``outputs`` are descriptors of ours that the run writes to: what plain files among them
+    grow by is disk too. ``log`` was opened before the container is started.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ident: str,
+        limits: Limits,
+        outputs: Collection[int],
+        log: KernelLog,
+    ) -> None:
+        self._client, self._name, self._limits, self._log = client, ident, limits, log
+        self._outputs, self._logged = outputs, written_to(outputs)
         self._group: Followed | None = None
-        self._next_disk = 0.0
+        self._next_disk = self._next_state = 0.0
+        self._pid = 0
 
     def until_end(
         self,
@@ -45,11 +62,16 @@ class Look:
     ) -> Ending:
         """Wait for it; at ``deadline`` (time.monotonic()) or beyond the disk it is killed."""
         ending = Ending()
+        # A call of docker takes long, and a run that is short is over then: the groups are
+        # asked for only where they are not at the usual places.
+        self._next_state = time.monotonic() + (0 if started is not None else _ELSEWHERE)
         while attached.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                attached.wait(_EVERY)
+                attached.wait(self._pause())
                 break
-            self._find(started)
+            if self._find(started is not None) and started is not None:
+                started(self._pid)
+                started = None
             if deadline is not None and time.monotonic() >= deadline:
                 ending.timed_out = ending.killed = True
             elif self._over_disk():
@@ -65,24 +87,36 @@ class Look:
         self._end(ending, attached)
         return ending
 
-    def _find(self, started: Callable[[int], None] | None) -> None:
-        """Its control group, which is gone once it has ended."""
-        if self._group is None:
+    def _pause(self) -> float:
+        """Until the next look: the counters of a group go when its last process ends."""
+        return _OFTEN if self._group is None or self._limits.pids is not None else _EVERY
+
+    def _find(self, asked: bool) -> bool:
+        """Take what its control groups count; whether its first process is known, if ``asked``."""
+        if self._group is None and (folders := groups_of_container(self._name)):
+            self._group = Followed(folders)
+        found = False
+        now = time.monotonic()
+        if (asked or self._group is None) and now >= self._next_state:
             pid = self._client.state(self._name).get("Pid")
             if isinstance(pid, int) and pid > 0:
-                self._group = Followed(pid)
-                if started is not None:
-                    started(pid)
+                self._pid, found = pid, asked
+                self._group = self._group or Followed(groups_around(pid))
+            self._next_state = time.monotonic() + _EVERY
         if self._group is not None:
             self._group.look()
+        return found
 
     def _over_disk(self) -> bool:
         now = time.monotonic()
         if self._limits.disk is None or now < self._next_disk:
             return False
         self._next_disk = now + _DISK_EVERY
-        written = self._client.written(self._name)
-        return written is not None and written > self._limits.disk
+        used = self._client.written(self._name) or 0
+        used += written_to(self._outputs) - self._logged
+        if self._group is not None:
+            used += removed_files(self._group.processes())[1]
+        return used > self._limits.disk
 
     def _end(self, ending: Ending, attached: subprocess.Popen[bytes]) -> None:
         state = self._client.state(self._name)
@@ -96,6 +130,12 @@ class Look:
             ending.exit = attached.returncode
         if self._group is not None:
             ending.peak = self._group.peak
-            refused = self._limits.pids is not None and self._group.pids_refused
-            if refused and ending.exit not in (0, None) and ending.reached is None:
-                ending.reached = "pids"
+        if ending.exit not in (0, None) and ending.reached is None and self._pids_refused():
+            ending.reached = "pids"
+
+    def _pids_refused(self) -> bool:
+        """The group's counter is gone with a container that ends at its limit; the log stays."""
+        if self._limits.pids is None:
+            return False
+        counted = self._group is not None and self._group.pids_refused
+        return counted or self._log.says("fork rejected by pids controller", self._name)

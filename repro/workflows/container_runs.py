@@ -9,13 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repro.container.background import detach
-from repro.container.processes import await_init, boot_id, terminate_children
+from repro.container.processes import (
+    await_init,
+    boot_id,
+    process,
+    runs_command,
+    terminate_children,
+)
 from repro.container.shelf import Hold, Place
 from repro.container.state import Holder, Run
 from repro.errors import Interrupted, ReproError, RunFailed, RuntimeUnavailable, UsageError
@@ -35,6 +42,7 @@ from repro.workflows.verify import seal_text
 _PATIENCE = 30.0  # seconds until a started sandbox runs its command
 _ENDING = 10.0
 _PAUSE = 0.05
+_GLANCE = 0.01
 
 
 @frozen
@@ -96,10 +104,11 @@ class _Job:
         self.hold.begin("run", self.boot)
         self._write(self.run)
         end: dict[str, Any] = {}
+        said: dict[str, Any] = {"ended": True}
         try:
             end = self._all()
         except ReproError as error:
-            self._tell({"error": error.to_json()})
+            said = {"error": error.to_json()}
             end = {"exit": None, "error": error.message}
         except Interrupted as ending:
             end = {"exit": None, "error": str(ending).partition(";")[0]}
@@ -109,6 +118,7 @@ class _Job:
         finally:
             self._write(replace(self.run, ended=self.now(), **end))
             self.hold.end()
+            self._tell(said)
 
     def _all(self) -> dict[str, Any]:
         result = None
@@ -137,7 +147,7 @@ class _Job:
 
     def _started(self, pid: int) -> None:
         self.hold.started(pid, self.boot)
-        self._tell({"watcher": os.getpid()})
+        self._tell({"watcher": os.getpid(), "init": pid})
 
     def _write(self, run: Run) -> None:
         self.found.place.write_run(run)
@@ -152,7 +162,8 @@ def start(
 ) -> Started:
     """Run the recorded steps (or ``command``) in the background; back when the first runs.
 
-    ``now`` tells the time for the state, as ISO 8601 text. Raises UsageError when something runs over the layer already, and what a run raises.
+    ``now`` tells the time for the state, as ISO 8601 text. Raises UsageError when something
+    runs over the layer already, and what a run raises: also that its program is not there.
     """
     with _held(environ, name) as (found, hold):
         sandbox, layers = _engine(found, environ, observer)
@@ -165,7 +176,7 @@ def start(
             detach(lambda: job.watch(report), place.log)
             os.close(report)
             report = -1
-            said = _answer(answer)
+            said = _Answers(answer).until_it_runs()
         finally:
             os.close(answer)
             if report >= 0:
@@ -369,19 +380,49 @@ def _not_started(said: dict[str, Any], place: Place) -> ReproError:
     )
 
 
-def _answer(fd: int) -> dict[str, Any]:
-    """The first line that the watcher says; empty when it ended without a word."""
-    said = b""
-    while b"\n" not in said and (piece := os.read(fd, 1 << 16)):
-        said += piece
-    with contextlib.suppress(ValueError):
-        found = json.loads(said.partition(b"\n")[0])
-        return found if isinstance(found, dict) else {}
-    return {}
+class _Answers:
+    """What the watcher says, line by line."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._heard = b""
+
+    def until_it_runs(self) -> dict[str, Any]:
+        """That the command runs, or has run; what went wrong; empty when it ended without a word.
+
+        A launcher is there before it finds that the image has no such program.
+        """
+        said = self._next(None)
+        pid, boot = said.get("init"), boot_id()
+        init = process(pid, boot) if isinstance(pid, int) else None
+        deadline = time.monotonic() + _PATIENCE
+        while init is not None and init.alive(boot) and time.monotonic() < deadline:
+            if runs_command(init) is not False:
+                return said
+            if more := self._next(_GLANCE):
+                return said if "ended" in more else more
+        if init is not None and init.alive(boot):
+            return said
+        more = self._next(None) if "watcher" in said else said
+        return said if "ended" in more else more
+
+    def _next(self, seconds: float | None) -> dict[str, Any]:
+        """The next line; empty when none comes within ``seconds`` or the watcher has ended."""
+        while b"\n" not in self._heard:
+            if not select.select([self._fd], [], [], seconds)[0]:
+                return {}
+            if not (piece := os.read(self._fd, 1 << 16)):
+                return {}
+            self._heard += piece
+        line, _, self._heard = self._heard.partition(b"\n")
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            return found if isinstance(found, dict) else {}
+        return {}
 
 
 def _say(fd: int, said: dict[str, Any]) -> None:
-    # Who waited has heard the first line and may be gone.
+    # Who waited has heard what it waited for and may be gone.
     with contextlib.suppress(OSError):
         os.write(fd, json.dumps(said).encode() + b"\n")
 

@@ -191,18 +191,17 @@ def run_step(
     log = folder / "log"
     with log.open("ab") as stream, recorded_stdin(layers, step) as stdin:
         start = stream.tell()
-        result = sandbox.run(
-            step_request(
-                layers,
-                claims,
-                step,
-                folder,
-                terms,
-                stdout=stream.fileno(),
-                stderr=stream.fileno(),
-                stdin=stdin,
-            )
+        request = step_request(
+            layers,
+            claims,
+            step,
+            folder,
+            terms,
+            stdout=stream.fileno(),
+            stderr=stream.fileno(),
+            stdin=stdin,
         )
+        result = sandbox.run(request)
     return StepSeen(
         name=step.name,
         exit=result.exit,
@@ -210,6 +209,7 @@ def run_step(
         tail=_tail(log, start),
         timed_out=result.timed_out,
         reached=result.reached,
+        time_limit=request.timeout,
     )
 
 
@@ -279,7 +279,10 @@ _SIGNALS = 64  # signal(7); a status above belongs to the program alone
 def how_it_ended(step: StepSeen) -> str:
     """The end of a step that failed, for people."""
     if step.timed_out:
-        return f"ran longer than its time limit ({human_time(step.cost.wall)})"
+        # The limit as it was given: what was measured may round to nothing.
+        limit = step.cost.wall if step.time_limit is None else step.time_limit
+        shown = f"{limit:g}s" if limit < 1 else human_time(limit)
+        return f"ran longer than its time limit ({shown})"
     if step.reached is not None:
         return REACHED[step.reached]
     if 128 < step.exit <= 128 + _SIGNALS:

@@ -90,13 +90,25 @@ def docker_host() -> Iterator[None]:
         os.environ.pop("DOCKER_HOST", None)
 
 
+_TRIED: dict[tuple[str, int | None], str | None] = {}
+"""Why an engine does not work for a user, None when it does: tried once, a test is not."""
+
+
+def tried(found: Runtime, user: int | None) -> str | None:
+    """``usable`` of this engine for this user."""
+    key = found.name, user
+    if key not in _TRIED:
+        _TRIED[key] = as_user(user, found.usable)
+    return _TRIED[key]
+
+
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, user: int | None) -> Runtime:
     name = request.node.callspec.params["user"][0]
     if name == "docker":
         request.getfixturevalue("docker_host")
     found = next(engine for engine in all_engines() if engine.name == name)
-    reason = as_user(user, found.usable)
+    reason = tried(found, user)
     if reason is not None:
         if os.environ.get("CI") and name not in NOT_INSTALLABLE:
             pytest.fail(f"{found.name}: {reason}")

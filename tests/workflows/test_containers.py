@@ -115,6 +115,18 @@ def test_attached_it_shows_output_and_status(box: Box) -> None:
     assert "no-such-program" in refused
 
 
+@pytest.mark.parametrize("words", [["no-such-program", "x"], ["/project-not-there/a"]])
+def test_a_start_that_finds_no_program_is_an_error(box: Box, words: list[str]) -> None:
+    box.create()
+    refused = box.refused("start", "one", "--", *words, status=5)
+    assert "error[rerun-command]" in refused and words[0] in refused
+    row = box.row()
+    assert row["state"] == "exited" and words[0] in row["run"]["error"]
+    assert box.do("start", "-q", "one", "--", "true") == "one\n", "short as it is, it has run"
+    until(lambda: box.row()["state"] == "exited")
+    assert box.row()["run"]["exit"] == 0
+
+
 def test_interrupted_while_attached_nothing_is_left(box: Box) -> None:
     box.create()
     with subprocess.Popen(

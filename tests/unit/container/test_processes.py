@@ -11,7 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from repro.container.processes import Process, boot_id, process, terminate_children
+from repro.container.processes import (
+    Process,
+    await_init,
+    boot_id,
+    process,
+    runs_command,
+    terminate_children,
+)
 from repro.errors import StorageError
 
 BOOT = boot_id()
@@ -68,3 +75,29 @@ def test_children_are_asked_to_end() -> None:
 def test_nonsense_is_no_process(value: object) -> None:
     with pytest.raises(StorageError):
         Process.parse(value)
+
+
+def test_a_command_is_seen_once_it_runs() -> None:
+    """A launcher's copy of itself is no command yet."""
+    script = (
+        "import os, sys\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    sys.stdin.readline()\n"
+        "    os.execvp('sleep', ['sleep', '60'])\n"
+        "print(pid, flush=True)\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdin is not None and parent.stdout is not None
+        child = int(parent.stdout.readline())
+        init = known(parent.pid)
+        assert runs_command(init) is False
+        parent.stdin.write(b"\n")
+        parent.stdin.flush()
+        assert await_init(init, BOOT, 20) and runs_command(init) is True
+        os.kill(child, signal.SIGKILL)
+        parent.wait(20)
+        assert runs_command(init) is False, "gone"
