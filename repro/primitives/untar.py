@@ -35,6 +35,9 @@ _KINDS = {b"3": "character device", b"4": "block device", b"6": "FIFO", b"7": "c
           b"S": "sparse file", b"g": "global pax header", b"V": "volume label",
           b"M": "continued file", b"D": "incremental folder"}  # fmt: skip
 # What the person's disk lacks, not what the archive does wrong.
+_ARCHIVES_OWN = (errno.ENAMETOOLONG, errno.EMLINK, errno.ELOOP, errno.ENOTDIR, errno.EISDIR,
+                 errno.EEXIST)  # fmt: skip
+"""What a member's own name, links or place can cause on any disk."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
 
 
@@ -252,5 +255,11 @@ def _translated(error: OSError, name: bytes) -> ArchiveError | StorageError:
         return StorageError(
             f"whiteout '{shown}' cannot be made here: {error.strerror}",
             hint="set REPRO_CACHE to a folder on ext4, xfs or btrfs (Linux 5.8 or newer)",
+        )
+    if error.errno not in _ARCHIVES_OWN:
+        return StorageError(
+            f"'{shown}' cannot be unpacked: {error.strerror}",
+            hint="the disk may lack hard links, symlinks or their times: set REPRO_CACHE to a "
+            "folder on ext4, xfs or btrfs",
         )
     return ArchiveError(f"member '{shown}': {error.strerror}", slug="archive-hostile")

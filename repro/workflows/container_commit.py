@@ -38,7 +38,7 @@ from repro.workflows.containers import Opened, changes_of, opened, shelf
 from repro.workflows.guarding import Guard, refuse_secrets
 from repro.workflows.names import check_tag
 from repro.workflows.packing import check_name
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.rerun import Terms, rerun
 from repro.workflows.rewriting import add_version
 from repro.workflows.sealing import readme_text, seconds_text
@@ -256,7 +256,7 @@ def _self_test(
         return {"outcome": "skipped"}
     claims, root = found.recording.claims, cache_root(request.environ)
     sandbox = choose(found.container.engine, proofs(request.environ))
-    with scratch(root / "runs", "self-test") as folder:
+    with scratch(runs_root(request.environ), "self-test") as folder:
         layers = Cache(root).layers(blobs, [*found.version.layers, built.layer], observer)
         outcome = rerun(
             sandbox, [str(layer) for layer in layers], claims, folder,

@@ -17,6 +17,7 @@ from repro.container.state import Container
 from repro.errors import StorageError, UsageError
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.recording import Recording
+from repro.primitives.disks import file_system, holds_writable_layers
 from repro.primitives.events import Observer, silent
 from repro.primitives.files import disk_usage
 from repro.primitives.frozen import frozen
@@ -62,6 +63,16 @@ def shelf(environ: Mapping[str, str]) -> Shelf:
     return Shelf(cache_root(environ) / "containers")
 
 
+def _check_disk(root: Path) -> None:
+    """A layer that stays lies in the cache: raises StorageError where it could not be written."""
+    kind = file_system(root)
+    if not holds_writable_layers(kind):
+        raise StorageError(
+            f"{root} is on {kind}, which holds no writable layer of a container",
+            hint="set REPRO_CACHE to a folder on a disk of this machine",
+        )
+
+
 def create(request: CreateRequest, observer: Observer = silent) -> Container:
     """A container with an empty writable layer; its image is unpacked, nothing runs.
 
@@ -70,6 +81,7 @@ def create(request: CreateRequest, observer: Observer = silent) -> Container:
     RuntimeUnavailable for another processor's archive, ArchiveError, StorageError.
     """
     check_name(request.name)
+    _check_disk(cache_root(request.environ))
     with Archive.open(request.archive) as archive:
         version = archive.version(request.tag)
         check_architecture(version, request.machine)

@@ -7,10 +7,11 @@ from typing import Any
 
 from repro.errors import ReproError
 from repro.observe.host import tracer_support
+from repro.primitives.disks import file_system, holds_writable_layers
 from repro.runtime.checks import checks
 from repro.runtime.choose import choose
 from repro.store.cache import Cache
-from repro.workflows.places import cache_root
+from repro.workflows.places import cache_root, runs_root
 
 _TRACER_MENDS = {
     "notify": "use Linux 5.5 or newer with seccomp user notification",
@@ -58,6 +59,16 @@ def _cache(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         root = cache_root(environ)
         Cache(root)
+        runs = runs_root(environ)
     except ReproError as error:
         return {"name": "cache", "ok": False, "text": error.message, "mend": error.hint}
-    return {"name": "cache", "ok": True, "text": str(root), "mend": None}
+    kind = file_system(root)
+    text = str(root)
+    if holds_writable_layers(kind):
+        return {"name": "cache", "ok": True, "text": text, "mend": None}
+    if root in runs.parents:
+        mend = "set TMPDIR to a folder on a disk of this machine"
+        text = f"{text} is on {kind}, which holds no writable layers, and no other disk was found"
+        return {"name": "cache", "ok": False, "text": text, "mend": mend}
+    text += f" is on {kind}: runs write in {runs}; containers that are kept do not work there"
+    return {"name": "cache", "ok": True, "text": text, "mend": None}

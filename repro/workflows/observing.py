@@ -15,7 +15,7 @@ from repro.model.usage import Usage
 from repro.observe.capture import restore
 from repro.observe.recorder import RecordRequest, record
 from repro.primitives.events import Event, EventKind, Observer, done
-from repro.primitives.files import remove_tree, walk
+from repro.primitives.files import private_folder, remove_tree, walk
 from repro.primitives.texts import printable
 from repro.project.detect import is_cache
 from repro.project.environment import RunEnvironment
@@ -140,7 +140,7 @@ def _alone(lock: Path, observer: Observer) -> Iterator[None]:
     (flock(2)) goes with the process.
     """
     try:
-        lock.parent.mkdir(mode=0o700, exist_ok=True)
+        private_folder(lock.parent)
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(

@@ -52,7 +52,7 @@ from repro.workflows.downloads import hidden_downloads, read_log
 from repro.workflows.examining import Examination, Examined, examine
 from repro.workflows.guarding import Guard
 from repro.workflows.layering import Settings, pack_layers
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.probe_proposals import places_text
 from repro.workflows.rerun import Rerun, Terms, rerun
 from repro.workflows.rewriting import add_version
@@ -178,7 +178,7 @@ def _self_test(
     root = cache_root(request.environ)
     sandbox = choose(request.engine, proofs(request.environ))
     started = time.monotonic()
-    with scratch(root / "runs", "self-test") as folder, Cache(root) as cache:
+    with scratch(runs_root(request.environ), "self-test") as folder, Cache(root) as cache:
         layers = cache.layers(blobs, [each.layer for each in built], observer)
         outcome: Rerun | None = None
         try:
@@ -215,7 +215,7 @@ def _self_test(
             claims=request.claims,
             observation=request.observation,
             outcome=outcome,
-            runs=root / "runs",
+            runs=runs_root(request.environ),
             libc=str(host_facts(environ=request.environ)["libc"]),
             observer=observer,
         )

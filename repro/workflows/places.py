@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.errors import StorageError
+from repro.primitives.disks import file_system, holds_writable_layers
 from repro.primitives.files import fresh_folder, private_folder, remove_tree
 
 if TYPE_CHECKING:
@@ -26,6 +28,35 @@ def cache_root(environ: Mapping[str, str]) -> Path:
     if not home:
         raise StorageError("neither HOME nor REPRO_CACHE is set", hint="export REPRO_CACHE=FOLDER")
     return Path(home) / ".cache" / "repro"
+
+
+def runs_root(environ: Mapping[str, str]) -> Path:
+    """Where the writable layers of runs lie while they run.
+
+    In the cache, unless that is on a disk that cannot hold them (NFS, FUSE): then in a folder
+    of this user's in TMPDIR, /var/tmp or /tmp, whichever can. Raises StorageError when that
+    folder is not ours alone.
+    """
+    own = cache_root(environ) / "runs"
+    if holds_writable_layers(file_system(own)):
+        return own
+    for top in filter(None, (environ.get("TMPDIR"), "/var/tmp", "/tmp")):
+        if os.path.isdir(top) and holds_writable_layers(file_system(Path(top))):
+            return _own_folder(Path(top) / f"repro-runs-{os.geteuid()}")
+    return own
+
+
+def _own_folder(folder: Path) -> Path:
+    """Made if missing. Others may write beside it: it must be ours, and no link."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise StorageError(
+            f"{folder} is not a folder of yours alone",
+            hint="remove it, or set TMPDIR to a folder of your own",
+        )
+    return folder
 
 
 def proofs(environ: Mapping[str, str]) -> Proofs:

@@ -20,7 +20,7 @@ from repro.runtime.base import Runtime
 from repro.runtime.choose import choose
 from repro.workflows.extract import mark_made, write_outputs
 from repro.workflows.opened import Opened
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.rerun import (
     REACHED,
     Terms,
@@ -134,7 +134,7 @@ def prepared(request: RunRequest, observer: Observer = silent) -> Iterator[Prepa
     root = cache_root(request.environ)
     with (
         Opened(request.archive, request.tag, request.machine, root, observer) as opened,
-        scratch(root / "runs", "run") as folder,
+        scratch(runs_root(request.environ), "run") as folder,
     ):
         # The engine is loaded while the digests are being checked (docs/decisions/0005).
         claims = opened.archive.recording(opened.version).claims

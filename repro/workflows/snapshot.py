@@ -48,7 +48,7 @@ from repro.workflows.outputs import (
 )
 from repro.workflows.own_results import own_facts, own_results, own_warnings
 from repro.workflows.packing import Packed, PackRequest, check_name, pack
-from repro.workflows.places import cache_root, scratch
+from repro.workflows.places import cache_root, runs_root, scratch
 from repro.workflows.preparing import (
     SnapshotRequest,
     configuration,
@@ -140,7 +140,7 @@ def snapshot(request: SnapshotRequest, observer: Observer = silent) -> Snapshot:
     git = git_state(root, request.environ)
     with (
         placed(config.remote, root, request.environ, observer) as remote,
-        scratch(cache_root(request.environ) / "runs", "record") as folder,
+        scratch(runs_root(request.environ), "record") as folder,
     ):
         jobs = config.jobs if request.jobs is None else request.jobs
         observation, hidden = observe(request, project, environment, folder, output, jobs, observer)

@@ -22,7 +22,7 @@ from repro.runtime.choose import choose
 from repro.store.archive import Archive, VersionInfo
 from repro.workflows.expectation import Expectation, expectation
 from repro.workflows.opened import Opened
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import proofs, runs_root, scratch
 from repro.workflows.rerun import Rerun, Terms, how_it_ended, rerun, step_text
 from repro.workflows.selection import Selection, select
 from repro.workflows.verify_request import VerifyRequest
@@ -69,7 +69,7 @@ class Verifier:
 
     def __enter__(self) -> Verification:
         with self._folders as folders:
-            folder = scratch(cache_root(self._request.environ) / "runs", "verify")
+            folder = scratch(runs_root(self._request.environ), "verify")
             found = self._verify(folders.enter_context(folder))
             self._folders = folders.pop_all()
             return found
