@@ -33,7 +33,7 @@ from repro.store.turn import turn
 from repro.store.versions import Version
 from repro.store.writer import write_archive
 from repro.workflows.copies import copies_folder, forget_others, known_tag
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.recompressed import with_frames
 from repro.workflows.rewriting import carried
 from repro.workflows.sealed_bytecode import Job, compile_sealed
@@ -102,7 +102,7 @@ def fatten(request: FattenRequest, observer: Observer = silent) -> Fattened:
     with (
         Archive.open(request.archive, thin=True) as archive,
         turn(request.output, observer) as place,
-        scratch(cache_root(request.environ) / "runs", "fatten") as folder,
+        scratch(runs_root(request.environ), "fatten") as folder,
         Pool(folder) as pool,
     ):
         if not archive.omitted:

@@ -40,7 +40,7 @@ from repro.store.thinned import MARK
 from repro.store.turn import turn
 from repro.store.versions import Artifact, Version
 from repro.store.writer import write_archive
-from repro.workflows.places import cache_root, proofs, scratch
+from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.rewriting import carried
 from repro.workflows.sealed_bytecode import Job, bytecode_of, compile_sealed, programs_in
 from repro.workflows.thin_sources import Published, gather
@@ -106,7 +106,7 @@ def thin(request: ThinRequest, observer: Observer = silent) -> Thinned:
     with (
         turn(request.output, observer) as place,
         _whole(request.archive) as archive,
-        scratch(cache_root(request.environ) / "runs", "thin") as folder,
+        scratch(runs_root(request.environ), "thin") as folder,
         Pool(folder) as pool,
     ):
         before = request.archive.stat().st_size
