@@ -41,7 +41,8 @@ def attach_command(program: str, unit: str, pid: int) -> list[str]:
 
 
 def _properties(limits: Limits) -> list[str]:
-    found = ["Delegate=no"]
+    # systemd attaches a process only to a unit that is delegated (man systemd.scope).
+    found = ["Delegate=yes"]
     if limits.memory is not None:
         found += [f"MemoryMax={limits.memory}", "MemorySwapMax=0"]
     if limits.pids is not None:

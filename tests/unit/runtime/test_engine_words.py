@@ -94,7 +94,7 @@ def test_the_command_line_of_a_scope() -> None:
     words = scopes.scope_command("/usr/bin/systemd-run", "repro-1-0", limits)
     assert words[1:6] == ["--user", "--scope", "--quiet", "--collect", "--unit=repro-1-0"]
     assert words[6:] == [
-        "--property=Delegate=no", "--property=MemoryMax=1073741824", "--property=MemorySwapMax=0",
+        "--property=Delegate=yes", "--property=MemoryMax=1073741824", "--property=MemorySwapMax=0",
         "--property=TasksMax=100", "--property=CPUQuota=150%", "--", "/bin/cat",
     ]  # fmt: skip
     attach = scopes.attach_command("/usr/bin/busctl", "repro-1-0", 77)
