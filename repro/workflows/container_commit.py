@@ -21,6 +21,7 @@ from repro.errors import ProjectError, UsageError
 from repro.image.build import BuiltLayer, build_layer
 from repro.image.plan import PlannedLayer, plain_files
 from repro.model.entry import EntryType, FileEntry, LayerKind
+from repro.model.lock import Lock
 from repro.model.oci import CIRCUMSTANCES, LOCK, RECORDING, SBOM, TOC
 from repro.model.outcome import Outcome
 from repro.model.recording import Claims
@@ -30,10 +31,12 @@ from repro.primitives.digest import Digest
 from repro.primitives.events import Event, EventKind, Observer, Tally, done, silent
 from repro.primitives.frozen import frozen, replace
 from repro.primitives.texts import printable
+from repro.report.sbom import sbom
 from repro.runtime.choose import choose
 from repro.store.blobs import Blobs
 from repro.store.cache import Cache
 from repro.store.versions import Artifact, Version
+from repro.workflows.container_pins import with_layer
 from repro.workflows.containers import Opened, changes_of, opened, shelf
 from repro.workflows.guarding import Guard, refuse_secrets
 from repro.workflows.names import check_tag
@@ -48,7 +51,7 @@ _NOT_KEPT = ("/tmp", "/var/tmp", "/run", "/proc", "/sys", "/dev")
 _MOST = 200
 _CARRIED = (
     "the recorded steps and results are those of {tag} ({digest}), recorded before the "
-    "container's layer existed; what the container installed is in no lock"
+    "container's layer existed; `repro inspect --pins` says what of the layer is in the lock"
 )
 
 
@@ -153,7 +156,11 @@ def _commit(
     test = _self_test(request, found, built, blobs, observer)
     counts = {k.value: sum(change.kind is k for change in kept) for k in Kind}
     facts = _circumstances(request, found, counts, left_out, guard, test)
-    version = _version(request, found, built, blobs, facts)
+    lock = Lock.parse(found.archive.lock_json(found.version))
+    pins = folder / "pins"
+    pins.mkdir()
+    lock = with_layer(lock, found.place.upper, kept, pins)
+    version = _version(request, found, built, blobs, facts, lock)
     digest = Digest.of(version.config)
     tag = add_version(
         output,
@@ -330,6 +337,7 @@ def _version(
     built: BuiltLayer,
     blobs: Blobs,
     facts: Mapping[str, Any],
+    lock: Lock,
 ) -> Version:
     old = found.version.config
     config = replace(
@@ -347,7 +355,15 @@ def _version(
             )
         elif kind == TOC:
             parts = (*parts, built.toc)
-        elif kind not in (LOCK, SBOM):
+        elif kind == LOCK:
+            parts = (blobs.describe(dump(lock.to_json()), LOCK),)
+        elif kind == SBOM:
+            bill = sbom(
+                lock, name=found.recording.claims.name, architecture=old.architecture,
+                clamp=request.clamp, version=__version__,
+            )  # fmt: skip
+            parts = (blobs.describe(dump(bill), SBOM),)
+        else:
             continue  # what was said about the old image, a signature for one, is not of this
         artifacts.append(Artifact(artifact_type=kind, blobs=parts))
     return Version(

@@ -294,6 +294,22 @@ def test_a_version_that_still_gives_the_results(box: Box, tmp_path: Path) -> Non
     assert [each["verdict"] for each in verified["outputs"]] == ["identical"]
 
 
+def test_what_a_container_installed_is_in_the_lock(box: Box, tmp_path: Path) -> None:
+    box.create()
+    box.sh(
+        "mkdir -p lib/tiny-2.0.dist-info; printf 'Name: tiny\\nVersion: 2.0\\n' > "
+        "lib/tiny-2.0.dist-info/METADATA; echo tiny.py,, > lib/tiny-2.0.dist-info/RECORD"
+    )
+    other = tmp_path / "other.repro"
+    box.do("commit", "-q", "one", "-t", "more", "-o", str(other))
+    shown = box.lab.repro("inspect", "--pins", str(other)).stdout
+    assert "hash only  pkg:pypi/tiny@2.0" in shown
+    assert "container layer: 1 packages brought" in shown
+    bill = json.loads(box.lab.repro("inspect", "--sbom", str(other)).stdout)
+    assert "pkg:pypi/tiny@2.0" in [each.get("purl") for each in bill["components"]]
+    box.lab.repro("verify", "-q", str(other))
+
+
 def test_a_version_that_does_not_run_is_not_written(box: Box, tmp_path: Path) -> None:
     box.create()
     box.sh("echo exit 4 > run.sh")

@@ -94,6 +94,12 @@ class Rlang(PackageSource):
             facts={"library": package.key.rpartition("/")[0], **facts},
         )
 
+    def installed(self, folder: str) -> Iterator[LockedPackage]:
+        """The pin of the package in a library's folder; none when there is none."""
+        fields = self._description(folder)
+        if fields is not None:
+            yield self.lock(self._ref(folder, fields))
+
     def _ref(self, folder: str, fields: dict[str, str]) -> PackageRef:
         return PackageRef(
             source=self.name, key=folder, name=fields["Package"], version=fields["Version"]
