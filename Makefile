@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-slow torture test-all bench judge lint clean
+.PHONY: help demo test test-real test-slow test-engines torture test-all bench judge lint clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,12 @@ test-real: .venv/installed  ## against real engines, registries, foreign analyse
 	$(BIN)/python -m pytest -m 'real and not slow' tests
 
 test-slow: .venv/installed  ## every language, every package manager, gigabytes of data (many minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/judge.txt
 	$(BIN)/python -m pytest -m slow tests
+
+test-engines: .venv/installed  ## every engine: the whole contract, escape probes, examples (minutes; root for docker)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist load tests/contracts/test_runtime*.py \
+	  tests/hostile/test_escape_probes.py tests/real/test_engines.py tests/real/test_engine_examples.py
 
 SEED ?= 1
 ROUNDS ?= 20
