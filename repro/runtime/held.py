@@ -17,12 +17,30 @@ _NAMES = {"memory": "memory", "cpu": "cpus", "pids limit": "pids", "disk": "disk
 @contextlib.contextmanager
 def held(limits: Limits) -> Iterator[Cgroup | None]:
     """A control group for the run, gone afterwards; None where none holds or is needed."""
-    group = (make_cgroup(limits) or make_scope(limits)) if limits else None
+    group = _group(limits) if limits else None
     try:
         yield group
     finally:
         if group is not None:
             group.close()
+
+
+def _group(limits: Limits) -> Cgroup | None:
+    """Our own where it holds all that a group can; else whichever holds more.
+
+    systemd hands a user's service memory and pids down, and cpu only to a unit that asks.
+    """
+    own = make_cgroup(limits)
+    wanted = {"memory": limits.memory, "cpu": limits.cpus, "pids": limits.pids}
+    asked = [name for name, value in wanted.items() if value is not None]
+    if own is not None and all(name in own.enforces for name in asked):
+        return own
+    scope = make_scope(limits)
+    if own is None or scope is None:
+        return own or scope
+    better, other = (scope, own) if len(scope.enforces) > len(own.enforces) else (own, scope)
+    other.close()
+    return better
 
 
 def limits_sealed(limits: Limits) -> tuple[dict[str, str], dict[str, str]]:
