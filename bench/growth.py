@@ -16,7 +16,7 @@ from measure import REPRO, Row, say
 MEGABYTES = (100, 1000)
 FILES = (1_000, 10_000, 100_000)
 _LARGE = {"bytes": (10_000,), "files": (1_000_000,)}
-"""Measured as well with REPRO_BENCH_LARGE=1: some minutes, and 25 GB of disk."""
+"""Measured as well with REPRO_BENCH_LARGE=1: half an hour on two free processors, 35 GB of disk."""
 
 
 def growth(ground: Ground) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from measure import REPRO, Row, quiet, rounds, timed
 
 
 def packing(ground: Ground) -> Iterator[Row]:
-    tree = ground.folder / "env/lib"
+    tree = ground.python.parent.parent / "lib"
     code = (
         "import os, sys, time, tempfile\n"
         "from pathlib import Path\n"

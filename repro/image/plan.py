@@ -17,6 +17,13 @@ OWN_PACKAGE = 20_000_000
 OWN_DATA = 16_000_000
 """A data file over this many bytes gets a layer of its own."""
 
+LISTED = 40_000_000
+"""A layer whose file list (build.py) would be larger than this many bytes is several: readers
+refuse documents over 64 MiB, and a person who unpacks holds one layer's names in memory."""
+
+_ENTRY = 180
+"""Bytes of a file list's entry without its path: offset, size, sha256, origin."""
+
 _ORDER = list(LayerKind)
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _PLAIN = re.compile(r"(?:/(?!\.)[^/]+|/\.(?!wh\.|\.?(?:/|\Z))[^/]*)+", re.DOTALL)
@@ -45,7 +52,8 @@ def plan_layers(files: Sequence[FileEntry], *, max_layers: int = 24) -> list[Pla
     """Distribute files over at most ``max_layers`` layers, lowest first.
 
     base, system, runtime, packages (each group over OWN_PACKAGE by itself, biggest
-    first, then the rest), data (the same with OWN_DATA), code. The order of ``files``
+    first, then the rest), data (the same with OWN_DATA), code. What has some hundred
+    thousand files is several layers (LISTED), beyond ``max_layers``. The order of ``files``
     does not matter. Raises ProjectError when two files claim one path, when a file lies
     below something that is no folder, or when a name is reserved for whiteouts.
     """
@@ -68,13 +76,41 @@ def plan_layers(files: Sequence[FileEntry], *, max_layers: int = 24) -> list[Pla
             layers += [_layer(kind, f"data: {printable(e.path, 120)}", [e]) for e in own_data]
             alone = {entry.path for entry in own_data}
             rest = [entry for entry in rest if entry.path not in alone]
-        if rest:
-            layers.append(_layer(kind, kind.value, rest))
+        layers += [_layer(kind, kind.value, part) for part in _parts(rest)]
     return layers
 
 
 def _layer(kind: LayerKind, name: str, entries: Iterable[FileEntry]) -> PlannedLayer:
     return PlannedLayer(kind=kind, name=name, entries=tuple(entries))
+
+
+def _parts(entries: Sequence[FileEntry]) -> list[list[FileEntry]]:
+    """The entries in runs that each have a file list of at most LISTED bytes.
+
+    A hard link leads into its own layer only, so all linked files are in the first.
+    """
+    if len(entries) * _ENTRY + sum(len(entry.path) for entry in entries) < LISTED // 6:
+        return [list(entries)] if entries else []  # even if each character takes six bytes
+    parts = [[entry for entry in entries if entry.link_key is not None]]
+    held = sum(map(_listed, parts[0]))
+    for entry in entries:
+        if entry.link_key is not None:
+            continue
+        size = _listed(entry)
+        if held + size > LISTED and parts[-1]:
+            parts[-1].sort(key=lambda each: os.fsencode(each.path))
+            parts.append([])
+            held = 0
+        parts[-1].append(entry)
+        held += size
+    parts[-1].sort(key=lambda each: os.fsencode(each.path))
+    return parts
+
+
+def _listed(entry: FileEntry) -> int:
+    """About the bytes of an entry in a file list, whose text is ASCII."""
+    text = entry.path + (entry.target or "")
+    return _ENTRY + len(entry.origin) + (len(text) if text.isascii() else 6 * len(text))
 
 
 def _own_groups(entries: Sequence[FileEntry]) -> list[tuple[str, list[FileEntry]]]:

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from repro.errors import ProjectError
+from repro.image import plan
+from repro.image.build import build_layer
 from repro.image.plan import OWN_DATA, OWN_PACKAGE, plan_layers
 from repro.model.entry import EntryType, FileEntry, LayerKind
+from repro.primitives.canonical import CLAMP
+from repro.store.filelist import read_file_list
 
 
 def entry(path: str, kind: LayerKind, size: int = 1, **more: Any) -> FileEntry:
@@ -108,3 +114,40 @@ def test_paths_are_normal(path: str) -> None:
 def test_names_of_whiteouts_are_refused(path: str) -> None:
     with pytest.raises(ProjectError, match="reserve names"):
         plan_layers([entry(path, LayerKind.CODE)])
+
+
+def test_very_many_files_are_several_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file list of each stays below what readers take; hard links stay together."""
+    monkeypatch.setattr(plan, "LISTED", 20_000)
+    many = [entry(f"/d/{number:04}", LayerKind.CODE) for number in range(300)]
+    many += [entry("/d/é" * 20, LayerKind.CODE)]
+    many += [entry(f"/{name}", LayerKind.CODE, link_key=(1, 2)) for name in ("a", "z")]
+    random.Random(1).shuffle(many)
+    layers = plan_layers(many, max_layers=6)
+    assert [layer.name for layer in layers] == ["code"] * len(layers) and len(layers) > 2
+    found = [each.path for layer in layers for each in layer.entries]
+    assert sorted(found) == sorted(each.path for each in many)
+    for layer in layers:
+        paths = [os.fsencode(each.path) for each in layer.entries]
+        assert paths == sorted(paths)
+        assert sum(plan._listed(each) for each in layer.entries) <= 20_000
+        assert len({"/a", "/z"} & {each.path for each in layer.entries}) in (0, 2)
+    assert plan_layers(sorted(many, key=lambda each: each.path), max_layers=6) == layers
+
+
+@pytest.mark.slow
+def test_the_largest_file_list_can_be_read(tmp_path: Path) -> None:
+    """More files than one list may tell of: every layer's is read, and tells the truth."""
+    entries = [
+        entry(f"/data/{number // 1000}/{number}.txt", LayerKind.CODE, 0, content=b"")
+        for number in range(400_000)
+    ]
+    layers = plan_layers(entries)
+    assert len(layers) > 1
+    seen = 0
+    for planned in layers:
+        built = build_layer(planned, tmp_path, clamp=CLAMP)
+        data = (tmp_path / built.toc.digest.hex).read_bytes()
+        listed = read_file_list(data, built.layer).entries
+        seen += sum("size" in each for each in listed)
+    assert seen == len(entries)
