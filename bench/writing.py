@@ -83,7 +83,10 @@ def writing(ground: Ground) -> Iterator[Row]:
     found = rounds(ground.count, {
         "tar | tee >(sha256sum) | zstd -3 -T2 | sha256sum": by_tar, "repro": project.snapshot,
     })  # fmt: skip
-    notes = ["repro: the phases pack and write; docker and ReproZip once"]
+    notes = [
+        "repro: the phases pack and write, with a sha256 of each file and the packed layers kept "
+        "beside the archive; both sides end with the file synced; docker and ReproZip once"
+    ]
     say("docker build, docker save | gzip")
     tree = tree_of(packed_files(project.archive), ground.folder / "tree")
     with engine(ground) as (docker, reason):
