@@ -59,14 +59,15 @@ Take = Callable[[str, int, Iterator[memoryview]], str]
 """Given a file's path, size and bytes (all to be read): their sha256."""
 
 
-def _hash(path: str, size: int, pieces: Iterator[memoryview]) -> str:
+def hash_only(path: str, size: int, pieces: Iterator[memoryview]) -> str:
+    """Take nothing but the sha256."""
     running = hashlib.sha256()
     for piece in pieces:
         running.update(piece)
     return running.hexdigest()
 
 
-def read_deb(stream: BinaryIO, take: Take = _hash) -> Deb:
+def read_deb(stream: BinaryIO, take: Take = hash_only) -> Deb:
     """Read a .deb; ``take`` is given every file. Raises DebError on anything out of the ordinary."""
     control: bytes | None = None
     members: dict[str, DebMember] | None = None

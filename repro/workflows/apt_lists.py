@@ -34,6 +34,12 @@ def candidates(keys: Iterable[DebKey], environ: Mapping[str, str]) -> dict[tuple
     return {(name, architecture): file.url for (name, _, architecture), file in found.items()}
 
 
+def newest(name: str, environ: Mapping[str, str]) -> AptFile | None:
+    """The package file that apt would install now, of whatever version; None without one."""
+    found = _asked([name], environ) if _NAME.fullmatch(name) else None
+    return next((file for key, file in (found or {}).items() if key[0] == name), None)
+
+
 def _asked(
     words: Sequence[str], environ: Mapping[str, str]
 ) -> dict[tuple[str, str, str], AptFile] | None:

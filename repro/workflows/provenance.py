@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from repro.image.listing import ImageListing
 from repro.model.lock import Lock, LockedPackage
 from repro.model.origin import FileNote, Origin, PackageOrigin
+from repro.pin.debian_wheel import debian_origin, package_of
 from repro.pin.dist_files import content, dists_in, wanted
 from repro.pin.download import Fetcher
 from repro.pin.origin_apt import DebKey, DebOrigins
@@ -24,7 +25,7 @@ from repro.primitives.frozen import frozen
 from repro.primitives.pycache import source_of
 from repro.primitives.texts import printable
 from repro.store.archive import Archive
-from repro.workflows.apt_lists import offered
+from repro.workflows.apt_lists import newest, offered
 from repro.workflows.compiled import Compiled, Spill, check_compiled
 from repro.workflows.places import cache_root
 
@@ -130,7 +131,7 @@ def provenance(request: ProvenanceRequest, observer: Observer = silent) -> Prove
     settings = pip_settings(request.environ, index=request.index)
     fetcher = Fetcher(settings)
     registry = None if request.offline else Registry(settings=settings, fetcher=fetcher)
-    pip, claimed, unread = _pip(files, lock.packages, registry, observer)
+    pip, claimed, unread = _pip(files, lock.packages, registry, request.environ, observer)
     debs = _apt(files, lock.packages, None if request.offline else fetcher, request, observer)
     found = [*pip, *debs.findings(), *_others(lock.packages)]
     claims = claimed | debs.claimed()
@@ -156,6 +157,7 @@ def _pip(
     files: ImageListing,
     locked: Sequence[LockedPackage],
     registry: Registry | None,
+    environ: Mapping[str, str],
     observer: Observer,
 ) -> tuple[list[PackageOrigin], frozenset[str], frozenset[str]]:
     """Findings, the paths that distributions claim, site folders that cannot be judged."""
@@ -169,6 +171,10 @@ def _pip(
     for number, dist in enumerate(dists):
         observer(_progress(f"pip {dist.name} {dist.version}", number, len(dists)))
         finding, paths = pip_origin(files, dist, registry)
+        if finding.origin is Origin.DIFFERS and registry is not None:
+            patched = newest(package_of(dist.name), environ)
+            if patched is not None:
+                finding = debian_origin(files, dist, patched, registry.fetcher) or finding
         found.append(finding)
         claimed |= paths
         if not paths or foreign:

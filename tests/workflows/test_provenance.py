@@ -349,14 +349,14 @@ def test_exit_status(lab: Lab, change: dict[str, bytes] | None, status: int) -> 
 class Apt:
     """A repository of one package on this machine, and settings for apt to use only it."""
 
-    def __init__(self, folder: Path, package: bytes) -> None:
+    def __init__(self, folder: Path, package: bytes, name: str = "tool") -> None:
         self.folder = folder
-        for name in ("lists/partial", "cache/archives/partial", "etc", "repo"):
-            (folder / name).mkdir(parents=True)
-        (folder / "repo/tool_1.0-1_all.deb").write_bytes(package)
+        for below in ("lists/partial", "cache/archives/partial", "etc", "repo"):
+            (folder / below).mkdir(parents=True)
+        (folder / f"repo/{name}_1.0-1_all.deb").write_bytes(package)
         (folder / "repo/Packages").write_text(
-            "Package: tool\nVersion: 1.0-1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
-            f"Filename: ./tool_1.0-1_all.deb\nSize: {len(package)}\nSHA256: {sha256(package)}\n"
+            f"Package: {name}\nVersion: 1.0-1\nArchitecture: all\nMaintainer: A <a@example.org>\n"
+            f"Filename: ./{name}_1.0-1_all.deb\nSize: {len(package)}\nSHA256: {sha256(package)}\n"
             "Description: a test\n"
         )
         (folder / "etc/sources.list").write_text(f"deb [trusted=yes] file:{folder}/repo ./\n")
