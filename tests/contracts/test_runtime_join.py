@@ -134,9 +134,7 @@ def test_how_it_ended_is_told(box: Box) -> None:
 
 def test_it_ends_with_the_sandbox(box: Box) -> None:
     with running(box, "sleep", "1") as init:
-        started = time.monotonic()
         assert join(box, init, "sleep", NAP).exit == 137
-        assert time.monotonic() - started < 20
         with pytest.raises(RuntimeUnavailable):
             join(box, init, "sh")
 

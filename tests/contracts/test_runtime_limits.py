@@ -5,8 +5,6 @@ Root's runs are held by control groups where it may make some, another user's by
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from repro.model.limits import Limits
@@ -34,11 +32,9 @@ CASES = [
     ("limits", "script", "name"), CASES, ids=["memory", "shm", "pids", "disk", "nameless"]
 )
 def test_a_hog_ends_at_its_limit(box: Box, limits: Limits, script: str, name: str) -> None:
-    started = time.monotonic()
     result = box.sh(script, limits=limits, timeout=60)
     assert (result.reached, result.timed_out) == (name, False), box.err.read_text()
     assert result.exit != 0
-    assert time.monotonic() - started < 40
     assert not living()
 
 

@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import termios
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -102,11 +101,9 @@ def test_odd_folder_names(engine: Runtime, layer: Path, folder: Path, user: int 
 
 
 def test_time_limit_kills_everything(box: Box) -> None:
-    started = time.monotonic()
     result = box.sh(f"sleep {NAP} & sleep {NAP}", timeout=0.3)
     assert result.timed_out
     assert result.exit == 137
-    assert time.monotonic() - started < 20
     assert not living()
 
 
