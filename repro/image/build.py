@@ -280,8 +280,8 @@ class _Sink:
             self._untold = 0
 
 
-def _tar(members: Iterator[_Member], sink: _Sink) -> list[dict[str, Any]]:
-    """Write the members as a tar; the file list."""
+def _tar(members: Iterator[_Member], sink: _Sink) -> list[bytes]:
+    """Write the members as a tar; the file list, each entry as its JSON: a third of the memory."""
     listed = []
     for member in members:
         sink.put(tarformat.render(member.header))
@@ -292,7 +292,7 @@ def _tar(members: Iterator[_Member], sink: _Sink) -> list[dict[str, Any]]:
             member.pour(sink)
             entry["sha256"] = sink.end()
             sink.put(bytes(padding(member.header.size)))
-        listed.append(entry)
+        listed.append(dump(entry))
     sink.put(tarformat.END)
     return listed
 
@@ -313,16 +313,17 @@ def _listed(member: _Member) -> dict[str, Any]:
 
 
 def _write_toc(
-    blobs: Path, frames: FrameWriter, diff_id: Digest, listed: list[dict[str, Any]]
+    blobs: Path, frames: FrameWriter, diff_id: Digest, listed: list[bytes]
 ) -> Descriptor:
-    document = {
-        "schema": TOC_SCHEMA,
-        "diff_id": str(diff_id),
-        "frame": FRAME,
-        "frames": frames.frames,
-        "entries": listed,
-    }
-    data = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(dump(document))
+    # The canonical form: the keys in their order.
+    document = b"".join(
+        (
+            b'{"diff_id":', dump(str(diff_id)), b',"entries":[', b",".join(listed),
+            b'],"frame":', dump(FRAME), b',"frames":', dump(frames.frames),
+            b',"schema":', dump(TOC_SCHEMA), b"}",
+        )
+    )  # fmt: skip
+    data = zstandard.ZstdCompressor(level=9, write_checksum=True).compress(document)
     descriptor = Descriptor(media_type=TOC, digest=Digest.of(data), size=len(data))
     temporary = blobs / f".{descriptor.digest.hex}"
     temporary.write_bytes(data)

@@ -28,11 +28,14 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+"""Made once: a file list has an entry for each file."""
+
+
 def dump(value: object) -> bytes:
     """Serialise to the canonical form. Raises TypeError on a float: use a string."""
     _refuse_floats(value)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def load(data: bytes, what: str, *, limit: int = MAX_BYTES) -> Any:

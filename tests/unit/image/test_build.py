@@ -20,7 +20,7 @@ from repro.image.plan import PlannedLayer
 from repro.image.unpack import unpack_layer
 from repro.model.entry import EntryType, FileEntry, LayerKind
 from repro.model.oci import RESULTS
-from repro.primitives.canonical import CLAMP
+from repro.primitives.canonical import CLAMP, dump
 from repro.primitives.digest import Digest
 from repro.primitives.frames import FRAME, decompressed
 from repro.primitives.tarread import Limits
@@ -98,6 +98,19 @@ def test_the_file_list_says_where_the_bytes_are(tmp_path: Path) -> None:
     # One frame alone gives its own part of the tar.
     packed = built.path.read_bytes()[listed["frames"][0] :]
     assert zstandard.ZstdDecompressor().decompress(packed) == data[FRAME:]
+
+
+def test_the_file_list_is_canonical_json(tmp_path: Path) -> None:
+    """It is put together from pieces: one byte form all the same."""
+    for entries in (
+        (),
+        (entry("/é", content=b"x"), entry("/" + os.fsdecode(b"\xff"), content=b"")),
+    ):
+        built = build(tmp_path, *entries)
+        data = (built.path.parent / built.toc.digest.hex).read_bytes()
+        raw = zstandard.ZstdDecompressor().decompress(data)
+        assert raw == dump(json.loads(raw))
+        assert list(json.loads(raw)) == ["diff_id", "entries", "frame", "frames", "schema"]
 
 
 def test_the_same_bytes_whatever_the_host_says(tmp_path: Path) -> None:
