@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from repro.compare.memory import MemoryOutput
 from repro.model.ports import OutputFile
 from repro.primitives.digest import Digest
 from repro.primitives.files import open_inside
+
+_PIECE = 1 << 20
 
 
 class _Root:
@@ -43,19 +46,27 @@ class FolderOutput:
     def digest(self) -> Digest:
         """The sha256 of the bytes."""
         if self._digest is None:
-            with self.open() as stream:
-                self._digest = Digest.of_file(stream)
+            fd = self._descriptor()
+            try:
+                # Small files are many: no buffer is made for each.
+                piece = max(1, min(self.size + 1, _PIECE))
+                self._digest = Digest.of_stream(iter(lambda: os.read(fd, piece), b""))
+            finally:
+                os.close(fd)
         return self._digest
 
     def open(self) -> BinaryIO:
         """A fresh stream of the bytes."""
+        return os.fdopen(self._descriptor(), "rb")
+
+    def _descriptor(self) -> int:
         # O_NONBLOCK: a FIFO put in the file's place must not make the judge wait.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         fd = open_inside(self._root.fd, self._path, flags)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(0, "is no longer a plain file", self._path)
-        return os.fdopen(fd, "rb")
+        return fd
 
 
 def outputs_in(root: str, paths: Iterable[str]) -> dict[str, OutputFile]:
@@ -66,17 +77,38 @@ def outputs_in(root: str, paths: Iterable[str]) -> dict[str, OutputFile]:
     """
     holder = _Root(root)
     found: dict[str, OutputFile] = {}
-    for path in sorted(paths):
-        output = _output(holder, path)
-        if output is not None:
-            found[path] = output
+    with _Folders(holder) as folders:
+        for path in sorted(paths):
+            output = _output(holder, folders, path)
+            if output is not None:
+                found[path] = output
     return found
 
 
-def _output(root: _Root, path: str) -> OutputFile | None:
+class _Folders(contextlib.AbstractContextManager["_Folders"]):
+    """Folders below a root, of which the last one is held open: paths come sorted."""
+
+    def __init__(self, root: _Root) -> None:
+        self._root = root
+        self._last: tuple[str, int] | None = None
+
+    def __exit__(self, *rest: object) -> None:
+        if self._last is not None:
+            os.close(self._last[1])
+
+    def at(self, path: str) -> int:
+        """The descriptor of a folder, valid until the next is asked for. Raises OSError."""
+        if self._last is None or self._last[0] != path:
+            fd = open_inside(self._root.fd, path or ".", os.O_PATH | os.O_DIRECTORY)
+            self.__exit__()
+            self._last = (path, fd)
+        return self._last[1]
+
+
+def _output(root: _Root, folders: _Folders, path: str) -> OutputFile | None:
     parent, _, leaf = path.rpartition("/")
     try:
-        folder = open_inside(root.fd, parent or ".", os.O_PATH | os.O_DIRECTORY)
+        folder = folders.at(parent)
     except OSError:
         return None
     try:
@@ -89,5 +121,3 @@ def _output(root: _Root, path: str) -> OutputFile | None:
         return None
     except FileNotFoundError:
         return None
-    finally:
-        os.close(folder)
