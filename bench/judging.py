@@ -111,6 +111,43 @@ def judging(ground: Ground) -> Iterator[Row]:
         {"Pillow": [python, "-c", _PICTURES, *plots], "repro diff": [*REPRO, "diff", *plots]},
     )  # fmt: skip
     yield _files(ground, folder)
+    yield from _sealed(ground, folder)
+
+
+_HDF5 = """
+import os, sys
+import h5py, numpy
+for number in range(int(sys.argv[3])):
+    for side, folder in enumerate(sys.argv[1:3]):
+        os.makedirs(folder, exist_ok=True)
+        values = numpy.random.default_rng(number).normal(size=500)
+        values[7] += side * (number % 5) * 1e-3
+        with h5py.File(f"{folder}/{number}.h5", "w") as file:
+            file.create_dataset("g/x", data=values)
+            file["g/x"].attrs["units"] = "K"
+            file.attrs["history"] = f"side {side}"
+"""
+_READ = """
+import os, sys
+import h5py, numpy
+for name in os.listdir(sys.argv[1]):
+    a, b = (h5py.File(os.path.join(folder, name))["g/x"][()] for folder in sys.argv[1:])
+    numpy.allclose(a, b, rtol=1e-9)
+"""
+
+
+def _sealed(ground: Ground, folder: Path) -> Iterator[Row]:
+    """Files that a library reads in a locked process of its own."""
+    sides = [str(folder / name) for name in ("hdf5-a", "hdf5-b")]
+    try:
+        _do([sys.executable, "-c", _HDF5, *sides, str(PICTURES)])
+    except subprocess.CalledProcessError:
+        say("h5py is missing: no row of HDF5")
+        return
+    yield _row(
+        ground, f"{PICTURES:,} pairs of small HDF5, each read in a sealed process, four of five differ", "",
+        {"h5py (not sealed)": [sys.executable, "-c", _READ, *sides], "repro diff": [*REPRO, "diff", *sides]},
+    )  # fmt: skip
 
 
 def _files(ground: Ground, folder: Path) -> Row:
