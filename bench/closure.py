@@ -56,9 +56,9 @@ cwd, scratch, argv = json.loads(sys.argv[1])
 seen = record(RecordRequest(root=cwd, steps=(Step(name="s", argv=tuple(argv)),),
               environment=dict(os.environ), scratch=scratch))
 assert seen.steps[-1].exit == 0, seen.steps
-start = time.perf_counter()
+start, busy = time.perf_counter(), time.process_time()
 found = close(seen, root=cwd, home=os.environ["HOME"], indexes=sources(notes=None), outputs=())
-print(json.dumps([time.perf_counter() - start, len(found.packages), len(found.files)]))
+print(json.dumps([time.perf_counter() - start, time.process_time() - busy, len(found.packages), len(found.files)]))
 """
 _BOOK = {
     "cells": [
@@ -95,8 +95,8 @@ def closure(ground: Ground) -> Iterator[Row]:
 
     def once() -> float:
         nonlocal counts
-        seconds, packages, files = _asked(ground, _CLOSURE, book, argv)
-        counts = f"{int(packages)} packages, {int(files):,} files"
+        seconds, busy, packages, files = _asked(ground, _CLOSURE, book, argv)
+        counts = f"{int(packages)} packages, {int(files):,} files; processor time {busy:.2f} s"
         return seconds
 
     sides = rounds(ground.count, {"repro": once})
