@@ -133,8 +133,9 @@ def test_how_it_ended_is_told(box: Box) -> None:
 
 
 def test_it_ends_with_the_sandbox(box: Box) -> None:
-    with running(box, "sleep", "1") as init:
-        assert join(box, init, "sleep", NAP).exit == 137
+    # The first ends once the second runs, however long that takes.
+    with running(box, "sh", "-c", "until test -e joined; do sleep 0.1; done") as init:
+        assert join(box, init, "sh", "-c", f"echo > joined; exec sleep {NAP}").exit == 137
         with pytest.raises(RuntimeUnavailable):
             join(box, init, "sh")
 
