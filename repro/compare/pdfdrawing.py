@@ -24,6 +24,7 @@ _NOT_DRAWN = re.compile(
 )
 # In the order of ISO 32000-1, table 51: what paints text, and what builds and paints paths.
 _TEXT = frozenset((b"Tj", b"TJ", b"'", b'"'))
+_GUESS = "a drawing's content differs: perhaps other data, labels, colours or scales"
 _PLACES = frozenset(("m", "l", "c", "v", "y", "re", "cm", "Td", "TD", "Tm", "TJ"))
 Token = tuple[str, bytes]
 
@@ -61,6 +62,7 @@ def compare_drawings(head: bytes, old: bytes, new: bytes, place: str, findings: 
         right
     ):
         _other_drawing(left, right, place, findings)
+        findings.explain(_GUESS, once=True)
         return True
     before = findings.count
     step = 0
@@ -74,7 +76,9 @@ def compare_drawings(head: bytes, old: bytes, new: bytes, place: str, findings: 
             where = f"{place}, step {step + 1} ({last[number]})"
             findings.differ(where, text, _shown(one), _shown(two))
         step += kind == "operator" and one not in _OPERANDS
-    if findings.count == before:
+    if findings.count > before:
+        findings.explain(_GUESS, once=True)
+    else:
         findings.drop("how numbers or spaces of a drawing are written")
     return True
 

@@ -153,7 +153,8 @@ def test_bombs_stay_within_bounds(path: str, make: object) -> None:
     found = compare(path, *pair)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found.outcome is Outcome.UNDECIDED
+    # JSON is gone through to its end, which is malformed here.
+    assert found.outcome is (Outcome.DIFFERENT if path == "a.json" else Outcome.UNDECIDED)
     assert peak < 400 << 20
 
 
