@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented status."""
     # Nothing of what loading makes is garbage: looking for some takes a tenth of the start.
     gc.disable()
-    from repro.cli.ahead import ahead, worth_it
+    from repro.cli.ahead import Ahead, worth_it
+
+    words = sys.argv[1:]
+    child = Ahead(words) if worth_it(words) else None
     from repro.cli.ending import ended
 
     def call() -> None:
-        words = sys.argv[1:]
-        if not (worth_it(words) and ahead(words)):
-            _here()
+        if child is not None:
+            child.perform()
+        _here()
 
     ended(call)
 

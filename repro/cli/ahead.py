@@ -9,15 +9,13 @@ here as ever (docs/decisions/0014).
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import importlib
-import json
 import os
-import select
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+
+# Before the fork nothing more is loaded: the child's loading is what all waits for.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 _MODULES: Mapping[str, tuple[str, ...]] = {
     "verify": (
@@ -30,7 +28,11 @@ _MODULES: Mapping[str, tuple[str, ...]] = {
 }
 """By command: what it needs to begin, the module that performs it first."""
 _MEANWHILE: Mapping[str, tuple[str, ...]] = {
-    "verify": ("repro.workflows.verify", "repro.runtime.engines.bubblewrap"),
+    "verify": (
+        "repro.workflows.verify",
+        "repro.runtime.engines.bubblewrap",
+        "repro.store.results",
+    ),
     "run": ("repro.runtime.engines.bubblewrap",),
 }
 """What it needs later, and can load for as long as the options are not known."""
@@ -43,9 +45,11 @@ def carry_out(module: str, options: Mapping[str, Any]) -> None:
 
     In a child that only reads the command line the options are told instead.
     """
+    from importlib import import_module
+
     if _telling:
         _tell(_telling[0], {"module": module, "options": options})
-    raise SystemExit(importlib.import_module(module).perform(**options))
+    raise SystemExit(import_module(module).perform(**options))
 
 
 def worth_it(words: Sequence[str]) -> bool:
@@ -53,40 +57,51 @@ def worth_it(words: Sequence[str]) -> bool:
     return bool(words) and words[0] in _MODULES and len(os.sched_getaffinity(0)) > 1
 
 
-def ahead(words: Sequence[str]) -> bool:
-    """Perform the command of ``words`` with options read by a child, and exit with its status.
+class Ahead:
+    """A child that reads the command line ``words``, begun at once."""
 
-    False when no options were told: then the line is to be read here. Raises what the command
-    raises, SystemExit when it has been performed.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _read_line(words, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as told:
-        _load(words[0], reading)
-        text = told.read()
-    # A caller that ignores SIGCHLD leaves it to the kernel to bury the child.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(child, 0)
-    if text:
-        call = json.loads(text)
-        options = {name: _back(value) for name, value in call["options"].items()}
-        gc.freeze()
-        gc.enable()
-        carry_out(call["module"], options)
-    return False
+    def __init__(self, words: Sequence[str]) -> None:
+        self._command = words[0]
+        self._told, writing = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(self._told)
+            _read_line(words, writing)
+        os.close(writing)
 
+    def perform(self) -> None:
+        """Perform the command with the options that the child tells, and exit with its status.
 
-def _load(command: str, told: int) -> None:
-    for name in _MODULES[command]:
-        importlib.import_module(name)
-    for name in _MEANWHILE[command]:
-        if select.select([told], [], [], 0)[0]:
-            return
-        importlib.import_module(name)
+        Comes back when no options are told: then the line is to be read here. Raises what the
+        command raises, SystemExit when it has been performed.
+        """
+        import contextlib
+        import gc
+        import json
+
+        with os.fdopen(self._told, "rb") as told:
+            self._load()
+            text = told.read()
+        # A caller that ignores SIGCHLD leaves it to the kernel to bury the child.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._child, 0)
+        if text:
+            call = json.loads(text)
+            options = {name: _back(value) for name, value in call["options"].items()}
+            gc.freeze()
+            gc.enable()
+            carry_out(call["module"], options)
+
+    def _load(self) -> None:
+        from importlib import import_module
+        from select import select
+
+        for name in _MODULES[self._command]:
+            import_module(name)
+        for name in _MEANWHILE[self._command]:
+            if select([self._told], [], [], 0)[0]:
+                return
+            import_module(name)
 
 
 def _read_line(words: Sequence[str], writing: int) -> NoReturn:
@@ -104,16 +119,24 @@ def _read_line(words: Sequence[str], writing: int) -> NoReturn:
 
 
 def _tell(writing: int, call: Mapping[str, Any]) -> NoReturn:
+    import json
+
     with os.fdopen(writing, "w", encoding="ascii") as pipe:
         json.dump(call, pipe, default=_path)
     os._exit(0)
 
 
 def _path(value: object) -> dict[str, str]:
+    from pathlib import Path
+
     if not isinstance(value, Path):
         raise TypeError(f"an option is a {type(value).__name__}")
     return {"path": str(value)}
 
 
 def _back(value: Any) -> Any:
-    return Path(value["path"]) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    from pathlib import Path
+
+    return Path(value["path"])

@@ -7,7 +7,6 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from repro.errors import ArchiveError, StorageError
@@ -16,6 +15,7 @@ from repro.model.recording import Output
 from repro.primitives import tarformat
 from repro.primitives.digest import Digest
 from repro.primitives.frames import Counted, bounded, decompressed
+from repro.primitives.frozen import frozen
 from repro.primitives.tarformat import Header
 from repro.primitives.tarread import Limits, TarReader, split_name
 from repro.primitives.texts import human_size, printable
@@ -37,7 +37,7 @@ class _Spool:
         return self.file.fileno()
 
 
-@dataclass(frozen=True)
+@frozen
 class RecordedFile:
     """One recorded output; its bytes were checked against ``digest``."""
 

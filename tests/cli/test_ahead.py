@@ -23,13 +23,13 @@ def perform(**options):
     return 7
 module.perform = perform
 def call():
-    if not ahead.ahead(sys.argv[1:]):
-        from repro.cli.app import command_line
-        print("here", flush=True)
-        command_line()
+    ahead.Ahead(sys.argv[1:]).perform()
+    from repro.cli.app import command_line
+    print("here", flush=True)
+    command_line()
 ending.ended(call)
 """
-HERE = "ahead.ahead = lambda words: False"
+HERE = "ahead.Ahead.perform = lambda self: None"
 KILLED = """
 import signal
 ahead._read_line = lambda words, writing: os.kill(os.getpid(), signal.SIGKILL)
