@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 REPRO = [str(Path(sys.executable).with_name("repro"))]
@@ -46,24 +47,44 @@ def until_it_runs(argv: list[str], env: dict[str, str]) -> float:
     """Seconds until a program that sleeps for MARK seconds is seen running; then to its end.
 
     Seen from outside in /proc, in the same way for every side: at most some milliseconds late.
+    Only what was started meanwhile is looked at: listing all of /proc takes a processor from
+    those who are measured.
     """
-    known = set(os.listdir("/proc"))
-    started = time.perf_counter()
-    running = subprocess.Popen(
-        argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    seen = None
-    while seen is None and running.poll() is None:
-        for pid in filter(str.isdigit, set(os.listdir("/proc")) - known):
-            with contextlib.suppress(OSError):
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    with open("/proc/loadavg", "rb", 0) as loads:
+        newest = _newest(loads)
+        young: dict[int, int] = {}
+        started = time.perf_counter()
+        running = subprocess.Popen(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        seen = None
+        while seen is None and running.poll() is None:
+            last = _newest(loads)
+            young.update(dict.fromkeys(range(newest + 1, last + 1), 0))
+            newest = last
+            for pid in tuple(young):
+                try:
+                    with open(f"/proc/{pid}/cmdline", "rb", 0) as stream:
+                        words = stream.read(200).split(b"\0")
+                except OSError:
+                    # Not there yet, or gone: numbers are given before /proc shows them.
+                    young[pid] += 1
+                    if young[pid] > 50:
+                        del young[pid]
+                    continue
                 if words[:2] == [b"sleep", MARK.encode()]:
                     seen = time.perf_counter() - started
-        time.sleep(0.001)
+            time.sleep(0.001)
     said = running.communicate()[1]
     if seen is None or running.returncode != 0:
         raise SystemExit(f"{argv} ended with {running.returncode}:\n{said.decode()[-2000:]}")
     return seen
+
+
+def _newest(loads: IO[bytes]) -> int:
+    """The number given last (proc_loadavg(5))."""
+    return int(os.pread(loads.fileno(), 100, 0).split()[-1])
 
 
 @dataclass(frozen=True)
