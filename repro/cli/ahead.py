@@ -15,7 +15,10 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, NoReturn
+
+    from repro.workflows.opened import Early
 
 _MODULES: Mapping[str, tuple[str, ...]] = {
     "verify": (
@@ -40,8 +43,10 @@ _telling: list[int] = []
 """In the child: the descriptor that options are told to."""
 
 
-def carry_out(module: str, options: Mapping[str, Any]) -> None:
+def carry_out(module: str, options: Mapping[str, Any], **more: Any) -> None:
     """Perform a command whose options are known: ``module``'s ``perform``, and its status.
+
+    ``more`` it gets beside the options.
 
     In a child that only reads the command line the options are told instead.
     """
@@ -49,7 +54,7 @@ def carry_out(module: str, options: Mapping[str, Any]) -> None:
 
     if _telling:
         _tell(_telling[0], {"module": module, "options": options})
-    raise SystemExit(import_module(module).perform(**options))
+    raise SystemExit(import_module(module).perform(**options, **more))
 
 
 def worth_it(words: Sequence[str]) -> bool:
@@ -61,7 +66,7 @@ class Ahead:
     """A child that reads the command line ``words``, begun at once."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._command = words[0]
+        self._command, *self._words = words
         self._told, writing = os.pipe()
         self._child = os.fork()
         if self._child == 0:
@@ -79,25 +84,42 @@ class Ahead:
         import gc
         import json
 
-        with os.fdopen(self._told, "rb") as told:
+        with os.fdopen(self._told, "rb") as told, self._early() as early:
             self._load()
             text = told.read()
-        # A caller that ignores SIGCHLD leaves it to the kernel to bury the child.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._child, 0)
-        if text:
-            call = json.loads(text)
-            options = {name: _back(value) for name, value in call["options"].items()}
-            gc.freeze()
-            gc.enable()
-            carry_out(call["module"], options)
+            # A caller that ignores SIGCHLD leaves it to the kernel to bury the child.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._child, 0)
+            if text:
+                call = json.loads(text)
+                options = {name: _back(value) for name, value in call["options"].items()}
+                gc.freeze()
+                gc.enable()
+                carry_out(call["module"], options, opening=early.opened)
+
+    def _early(self) -> AbstractContextManager[Early]:
+        """The archive that the line seems to name: its digests are being checked from now on."""
+        from contextlib import closing
+        from importlib import import_module
+        from pathlib import Path
+
+        for name in _MODULES[self._command]:
+            import_module(name)
+        from repro.cli.context import environ, machine
+        from repro.errors import ReproError
+        from repro.workflows.opened import Early
+        from repro.workflows.places import cache_root
+
+        try:
+            words, root = self._words, cache_root(environ())
+        except ReproError:
+            words, root = [], Path()  # the command will say it
+        return closing(Early(words, machine(), root))
 
     def _load(self) -> None:
         from importlib import import_module
         from select import select
 
-        for name in _MODULES[self._command]:
-            import_module(name)
         for name in _MEANWHILE[self._command]:
             if select([self._told], [], [], 0)[0]:
                 return

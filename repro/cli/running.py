@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from repro.workflows.opened import Opening
+
 
 def perform(
     *,
@@ -33,11 +35,13 @@ def perform(
     engine: str | None,
     insecure: bool,
     quiet: bool,
+    opening: Opening | None = None,
 ) -> int:
-    """Run as the options say; the program's own status."""
+    """Run as the options say; the program's own status. ``opening`` opens the archive."""
     from repro.errors import UsageError
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
+    from repro.workflows.opened import Opened
     from repro.workflows.run import RunRequest
     from repro.workflows.run import run as start
 
@@ -61,6 +65,7 @@ def perform(
         engine=engine,
         stdin=sys.stdin.fileno() if shell else None,
         terminal=_terminal() if shell else None,
+        opening=opening or Opened,
     )
     if jupyter:
         from repro.workflows.jupyter import serve

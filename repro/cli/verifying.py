@@ -11,6 +11,7 @@ from repro.cli.render import observer_for
 
 if TYPE_CHECKING:
     from repro.model.outcome import Outcome
+    from repro.workflows.opened import Opening
     from repro.workflows.reporting import Reports
 
 
@@ -42,10 +43,12 @@ def perform(
     insecure: bool,
     quiet: bool,
     verbose: bool,
+    opening: Opening | None = None,
 ) -> int:
-    """Verify as the options say; the exit status."""
+    """Verify as the options say; the exit status. ``opening`` opens the archive."""
     from repro.model.limits import limits
     from repro.workflows.names import local_archive
+    from repro.workflows.opened import Opened
     from repro.workflows.reporting import Reports, verify_and_report
     from repro.workflows.verify_request import VerifyRequest
 
@@ -80,6 +83,7 @@ def perform(
             reviewer=own or None,
             only=tuple(only),
             pin_cpu=pin_cpu,
+            opening=opening or Opened,
         ),
         reports,
         observer,

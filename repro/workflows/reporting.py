@@ -76,7 +76,7 @@ def verify_and_report(
 
 def _opened(request: VerifyRequest, observer: Observer) -> Opened:
     root = cache_root(request.environ)
-    return Opened(request.archive, request.tag, request.machine, root, observer)
+    return request.opening(request.archive, request.tag, request.machine, root, observer)
 
 
 def _reports(

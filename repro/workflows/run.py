@@ -19,7 +19,7 @@ from repro.primitives.texts import printable
 from repro.runtime.base import Runtime
 from repro.runtime.choose import choose
 from repro.workflows.extract import mark_made, write_outputs
-from repro.workflows.opened import Opened
+from repro.workflows.opened import Opened, Opening
 from repro.workflows.places import cache_root, proofs, runs_root, scratch
 from repro.workflows.rerun import (
     REACHED,
@@ -43,7 +43,7 @@ class RunRequest:
 
     ``out`` is a folder for what the run wrote in the project; ``stdin`` is a descriptor for
     steps that have no recorded one. ``terminal`` gives a terminal for the shell to be its own,
-    as ``primitives.console.lent`` does.
+    as ``primitives.console.lent`` does. ``opening`` opens the archive.
     """
 
     archive: Path
@@ -61,6 +61,7 @@ class RunRequest:
     terminal: Callable[[], AbstractContextManager[int]] | None = None
     stdout: int = 1
     stderr: int = 2
+    opening: Opening = Opened
 
 
 @frozen
@@ -133,7 +134,7 @@ def prepared(request: RunRequest, observer: Observer = silent) -> Iterator[Prepa
         _check_new(request.out)
     root = cache_root(request.environ)
     with (
-        Opened(request.archive, request.tag, request.machine, root, observer) as opened,
+        request.opening(request.archive, request.tag, request.machine, root, observer) as opened,
         scratch(runs_root(request.environ), "run") as folder,
     ):
         # The engine is loaded while the digests are being checked (docs/decisions/0005).

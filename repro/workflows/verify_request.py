@@ -8,6 +8,7 @@ from pathlib import Path
 from repro.model.limits import NO_LIMITS, Limits
 from repro.model.outcome import Outcome
 from repro.primitives.frozen import frozen
+from repro.workflows.opened import Opened, Opening
 
 
 @frozen
@@ -16,7 +17,7 @@ class VerifyRequest:
 
     ``limits`` stand before the archive's own; ``full_seal`` refuses a run of which something
     is not enforced. ``only`` are patterns of the outputs to be judged; none: all. ``pin_cpu``:
-    when outputs drift, rerun once more as the recorded processor would.
+    when outputs drift, rerun once more as the recorded processor would. ``opening`` opens it.
     """
 
     archive: Path
@@ -32,3 +33,4 @@ class VerifyRequest:
     reviewer: Mapping[str, object] | None = None
     only: tuple[str, ...] = ()
     pin_cpu: bool = False
+    opening: Opening = Opened
