@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
 
 from repro.model.observation import Closure, Observation
 from repro.model.remote_input import RemoteSource
+from repro.primitives.digest import Digest
 from repro.project.identity import Identity
 from repro.project.path_map import PathMap
 from repro.workflows.packing import PackRequest
@@ -17,7 +18,10 @@ T = TypeVar("T")
 
 
 def mapped(value: T, change: Callable[[str], str]) -> T:
-    """A record, or a tuple, list or mapping of them, with each text changed; all else stays."""
+    """A record, or a tuple, list or mapping of them, with each text changed; numbers stay.
+
+    Another sequence becomes a tuple. Raises TypeError for what may hide a text.
+    """
     return cast("T", _mapped(value, change))
 
 
@@ -28,14 +32,19 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
         return value
     if isinstance(value, Mapping):
         return {change(key): _mapped(item, change) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return type(value)(_mapped(item, change) for item in value)
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return tuple(_mapped(item, change) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
         changed = {
             field.name: _mapped(getattr(value, field.name), change) for field in fields(value)
         }
         return type(value)(**changed)
-    return value
+    if value is None or isinstance(value, (int, float, bytes, Digest)):
+        return value
+    # What is not known may hold a text: nobody's name goes in by being overlooked.
+    raise TypeError(f"a {type(value).__name__} among what is to be anonymous")
 
 
 def documents_mapped(

@@ -13,6 +13,7 @@ from repro.compare import crew, judge
 from repro.compare.crew import judge_all
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison, Difference, Numbers, OutputVerdict
+from repro.observe.children import children_of
 
 
 def verdict(path: str, outcome: Outcome = Outcome.CLOSE) -> OutputVerdict:
@@ -72,10 +73,10 @@ def test_what_a_job_raises_is_raised_here() -> None:
     def wrong() -> OutputVerdict:
         raise LookupError("odd")
 
+    before = children_of(os.getpid())
     with pytest.raises(LookupError, match="odd"):
         judge_all([job(0), wrong, job(2)], 2, lost)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children_of(os.getpid()) == before
 
 
 def test_folders_are_judged_the_same_by_one_or_many(

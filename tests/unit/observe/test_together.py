@@ -236,7 +236,9 @@ def test_where_steps_cannot_be_told_apart_they_run_in_order_and_that_is_said(
 
 
 RECORDER = """
-import json, os, sys
+import json, os, signal, sys
+# A shell's background job, as a gate may be, is started with it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from repro.model.step import Step
 from repro.observe.recorder import RecordRequest, record
 root, scratch, meet, words = json.loads(sys.argv[1])
@@ -256,9 +258,12 @@ def test_no_process_is_left_when_the_recorder_is_ended(lab: Lab, number: signal.
         deadline = time.monotonic() + 60
         while len(list(meeting.iterdir())) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert alive(seconds)
-        process.send_signal(number)
-        process.wait(60)
+        try:
+            assert alive(seconds)
+            process.send_signal(number)
+            process.wait(60)
+        finally:
+            process.kill()
     deadline = time.monotonic() + 30
     while alive(seconds) and time.monotonic() < deadline:
         time.sleep(0.05)
