@@ -46,9 +46,8 @@ _telling: list[int] = []
 def carry_out(module: str, options: Mapping[str, Any], **more: Any) -> None:
     """Perform a command whose options are known: ``module``'s ``perform``, and its status.
 
-    ``more`` it gets beside the options.
-
-    In a child that only reads the command line the options are told instead.
+    ``more`` it gets beside the options. In a child that only reads the command line the
+    options are told instead.
     """
     from importlib import import_module
 
@@ -83,9 +82,12 @@ class Ahead:
         import contextlib
         import gc
         import json
+        from importlib import import_module
 
+        for name in _MODULES[self._command]:
+            import_module(name)
         with os.fdopen(self._told, "rb") as told, self._early() as early:
-            self._load()
+            self._load_more()
             text = told.read()
             # A caller that ignores SIGCHLD leaves it to the kernel to bury the child.
             with contextlib.suppress(ChildProcessError):
@@ -100,11 +102,8 @@ class Ahead:
     def _early(self) -> AbstractContextManager[Early]:
         """The archive that the line seems to name: its digests are being checked from now on."""
         from contextlib import closing
-        from importlib import import_module
         from pathlib import Path
 
-        for name in _MODULES[self._command]:
-            import_module(name)
         from repro.cli.context import environ, machine
         from repro.errors import ReproError
         from repro.workflows.opened import Early
@@ -116,7 +115,7 @@ class Ahead:
             words, root = [], Path()  # the command will say it
         return closing(Early(words, machine(), root))
 
-    def _load(self) -> None:
+    def _load_more(self) -> None:
         from importlib import import_module
         from select import select
 

@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 from repro.compare import child
 from repro.model.outcome import Outcome
 from repro.model.verdict import Comparison, Difference, Numbers, OutputVerdict
+from repro.primitives.files import write_all
+from repro.primitives.forked import fork, let_interruptions_end_it
 
 Job = Callable[[], OutputVerdict]
 _MOST_WORKERS = 8
@@ -69,7 +71,7 @@ def _in_forks(jobs: Sequence[Job], numbers: list[int], count: int) -> dict[int, 
         for _ in range(min(count, len(shares))):
             ours, theirs = os.pipe()
             answers[ours] = bytearray()
-            pid = os.fork()
+            pid = fork()
             if pid == 0:
                 _work(jobs, shares, queue, theirs)
             pids.append(pid)
@@ -108,6 +110,7 @@ def _end(pid: int) -> None:
 
 def _work(jobs: Sequence[Job], shares: list[list[int]], queue: int, answer: int) -> NoReturn:
     try:
+        let_interruptions_end_it()
         while token := os.read(queue, _TOKEN):
             for number in shares[int.from_bytes(token, "little")]:
                 try:
@@ -115,7 +118,7 @@ def _work(jobs: Sequence[Job], shares: list[list[int]], queue: int, answer: int)
                 except Exception:
                     body = {}  # to be raised where it is seen
                 data = json.dumps({"number": number, **body}, default=_plain).encode()
-                _write(answer, len(data).to_bytes(_LENGTH, "little") + data)
+                write_all(answer, len(data).to_bytes(_LENGTH, "little") + data)
         child.release()
     finally:
         os._exit(0)
@@ -123,12 +126,6 @@ def _work(jobs: Sequence[Job], shares: list[list[int]], queue: int, answer: int)
 
 def _plain(value: object) -> object:
     return value.value if isinstance(value, Outcome) else dict(value)  # type: ignore[call-overload]
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _read(answer: bytes, jobs: Sequence[Job]) -> dict[int, OutputVerdict]:

@@ -78,7 +78,8 @@ def build_layer(
 
     ``told`` hears of every file and its bytes. ``clamp`` is the time of everything inside
     (seconds). ``threads`` is how many pack (by default as many as there are processors, at
-    most four); with one the caller's does all. Timestamps inside ``.pyc`` files become the clamp too, so that Python accepts
+    most four); with one the caller's does all.
+    Timestamps inside ``.pyc`` files become the clamp too, so that Python accepts
     them beside clamped sources. Raises ProjectError when a file cannot be read or changes
     meanwhile, StorageError when the disk refuses.
     """

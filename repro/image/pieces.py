@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from repro.errors import StorageError
+from repro.primitives.files import write_all
 from repro.primitives.frozen import frozen
 
 _READ = 1 << 20
@@ -57,7 +58,7 @@ class Pool:
         for chunk in chunks:
             running.update(chunk)
             try:
-                _write(self._file.fileno(), chunk)
+                write_all(self._file.fileno(), chunk)
             except OSError as error:
                 raise _refused(error) from None
             at += len(chunk)
@@ -81,12 +82,6 @@ class Pool:
             at += len(data)
             left -= len(data)
             yield data
-
-
-def _write(fd: int, chunk: bytes | memoryview) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _refused(error: OSError) -> StorageError:

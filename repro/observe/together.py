@@ -25,7 +25,8 @@ from repro.observe.outside import Outside
 from repro.observe.parts import Base, Part, written
 from repro.observe.touches import Touched, Touches, earlier, mend, races, refuse_races
 from repro.primitives.events import Event, EventKind, Observer
-from repro.primitives.forked import INTERRUPTIONS, fork
+from repro.primitives.files import write_all
+from repro.primitives.forked import fork, uninterrupted
 from repro.primitives.frozen import frozen
 from repro.primitives.texts import printable
 
@@ -124,7 +125,7 @@ class _Turn:
     def _start(self, number: int) -> None:
         base = Base.of(self._stage.ledger)
         pipe, telling = os.pipe()
-        with _uninterrupted():
+        with uninterrupted():
             pid = fork()
             if pid == 0:
                 os.close(pipe)
@@ -150,12 +151,12 @@ class _Turn:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
                 seen = stage.play(self._steps[number], log)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            _write(
+            write_all(
                 telling, written(seen, stage.ledger, base, stage.outside, stage.limits, stage.root)
             )
             status = 0
         except BaseException as error:
-            _write(telling, _FAILED + json.dumps(_told(error)).encode("ascii"))
+            write_all(telling, _FAILED + json.dumps(_told(error)).encode("ascii"))
         finally:
             os._exit(status)
 
@@ -265,18 +266,3 @@ class _Ended(BaseException):
 def _ended_from_outside(number: int, _: object) -> NoReturn:
     signal.signal(number, signal.SIG_IGN)
     raise _Ended
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -53,6 +53,13 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of it: write(2) may take less, into a pipe above all. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def open_inside(root_fd: int, name: str, flags: int, mode: int = 0, *, follow: bool = False) -> int:
     """Open ``name`` below the folder ``root_fd`` and never outside it; the new descriptor.
 

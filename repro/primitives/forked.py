@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -31,6 +31,16 @@ _LONGEST = 1 << 17  # below what a socket takes at once
 
 class Ended(Exception):
     """A process did not end its work (killed: out of memory, for one)."""
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """INTERRUPTIONS wait until the block is left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def fork() -> int:
@@ -73,8 +83,8 @@ def in_processes(
     most ``most`` at once.
 
     To be used only where ``alone()``. ``heard`` gets the number of a call and what it tells,
-    ``came`` its number and value as soon as it ends. The first error ends all processes and is raised here; however this call is left, none
-    stays. Raises Ended, and OSError where no process can be made.
+    ``came`` its number and value as soon as it ends. The first error ends all processes and is
+    raised here; however this call is left, none stays. Raises Ended, and OSError where no process can be made.
     """
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     work, offered = os.pipe()
@@ -82,16 +92,13 @@ def in_processes(
     try:
         os.write(offered, b"".join(map(_NUMBER.pack, range(len(calls)))))
         os.close(offered)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-        try:
+        with uninterrupted():
             for _ in range(min(most, len(calls))):
                 pid = fork()
                 if pid == 0:
                     near.close()  # else nobody would notice that the parent is gone
                     _work(calls, work, far)
                 pids.append(pid)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         far.close()
         found = _values(near, heard, came)
         if len(found) < len(calls):
